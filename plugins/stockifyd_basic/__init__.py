@@ -1,0 +1,1 @@
+"""Generic transforms: decode and flatten."""

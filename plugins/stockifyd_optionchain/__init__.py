@@ -1,0 +1,1 @@
+"""Option chains: the canonical message, flatten_chain, the simulator."""

@@ -1,0 +1,1 @@
+"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink."""

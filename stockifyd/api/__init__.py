@@ -1,0 +1,41 @@
+"""All that a plugin may import: components, messages, options, errors and hooks."""
+
+from stockifyd.api.batch import Batch, DeadLetter, Message, Partition, Position, Receipt, Row, Span, Table, dead_letter
+from stockifyd.api.components import Claims, Component, Context, LedgerSink, Sink, Source, Tables, Transform
+from stockifyd.api.errors import Drift, Fenced, Reject, Retry, StockifydError, Unavailable
+from stockifyd.api.hooks import Components, LoadSpec, hookimpl
+from stockifyd.api.options import Config, Secret, config_type, configure
+
+__all__ = [
+    "Batch",
+    "Claims",
+    "Component",
+    "Components",
+    "Config",
+    "Context",
+    "DeadLetter",
+    "Drift",
+    "Fenced",
+    "LedgerSink",
+    "LoadSpec",
+    "Message",
+    "Partition",
+    "Position",
+    "Receipt",
+    "Reject",
+    "Retry",
+    "Row",
+    "Secret",
+    "Sink",
+    "Source",
+    "Span",
+    "StockifydError",
+    "Table",
+    "Tables",
+    "Transform",
+    "Unavailable",
+    "config_type",
+    "configure",
+    "dead_letter",
+    "hookimpl",
+]
