@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,7 @@ class ComponentSpec:
     role: Literal["source", "transform", "sink"]
     type: str
     name: str
-    component: type[Component[Any]]
+    component: builtins.type[Component[Any]]
     config: Config
     required: bool = True
 
