@@ -1,0 +1,96 @@
+"""What tests do to topics: create, produce, delete records, read committed offsets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+
+
+@asynccontextmanager
+async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client for a few calls."""
+    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def create_topic(bootstrap: str, topic: str, partitions: int = 1, **configs: str) -> None:
+    """A new topic; options as `retention_ms="1000"`."""
+    async with admin(bootstrap) as client:
+        settings = {name.replace("_", "."): value for name, value in configs.items()}
+        answer = await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings)])
+    for name, code, *message in answer.topic_errors:
+        if code:
+            raise RuntimeError(f"topic {name!r} was not created: {code} {message}")
+
+
+async def delete_topic(bootstrap: str, topic: str) -> None:
+    """Delete a topic."""
+    async with admin(bootstrap) as client:
+        await client.delete_topics([topic])
+
+
+async def add_partitions(bootstrap: str, topic: str, total: int) -> None:
+    """Grow a topic to `total` partitions."""
+    async with admin(bootstrap) as client:
+        await client.create_partitions({topic: NewPartitions(total)})
+
+
+async def delete_records(bootstrap: str, before: Mapping[tuple[str, int], int]) -> None:
+    """Move the start of partitions' logs to these offsets, as retention does."""
+    async with admin(bootstrap) as client:
+        await client.delete_records({TopicPartition(*tp): RecordsToDelete(offset) for tp, offset in before.items()})
+
+
+async def committed(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
+    """What a group has committed."""
+    async with admin(bootstrap) as client:
+        found = await client.list_consumer_group_offsets(group)
+    return {(tp.topic, tp.partition): meta.offset for tp, meta in found.items() if meta.offset >= 0}
+
+
+@asynccontextmanager
+async def producer(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that does not wait to fill its batches."""
+    client = AIOKafkaProducer(bootstrap_servers=bootstrap, **{"max_request_size": 16 * 2**20, "acks": "all", **options})
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.stop()
+
+
+async def produce(
+    bootstrap: str, topic: str, values: Iterable[bytes], *, partition: int = 0, timestamp_ms: int | None = None, **options: Any
+) -> list[int]:
+    """Send values to one partition; answers with their offsets."""
+    async with producer(bootstrap, **options) as client:
+        waiting = [await client.send(topic, value, partition=partition, timestamp_ms=timestamp_ms) for value in values]
+        await client.flush()
+        return [(await each).offset for each in waiting]
+
+
+async def produce_all(bootstrap: str, topic: str, values: Mapping[int, Iterable[bytes]], **options: Any) -> None:
+    """Send many values to many partitions over one producer."""
+    async with producer(bootstrap, **options) as client:
+        for partition, lot in values.items():
+            for value in lot:
+                await client.send(topic, value, partition=partition)
+        await client.flush()
+
+
+async def produce_transaction(bootstrap: str, topic: str, values: Iterable[bytes], *, abort: bool, partition: int = 0) -> None:
+    """Send values in one transaction, and commit or abort it."""
+    async with producer(bootstrap, transactional_id=f"tests-{topic}-{partition}") as client:
+        await client.begin_transaction()
+        for value in values:
+            await client.send(topic, value, partition=partition)
+        await client.flush()
+        await (client.abort_transaction() if abort else client.commit_transaction())
