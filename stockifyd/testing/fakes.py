@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -60,6 +61,11 @@ class MemoryRows(Transform[MemoryRowsOptions]):
 
 class MemorySinkOptions(Config, frozen=True):
     store: Annotated[str, Meta(description="The name of a MemoryStore.")]
+    tables: Annotated[tuple[str, ...], Meta(description="The tables to keep; none: all.")] = ()
+
+    def of(self, batch: Batch) -> Batch:
+        """The batch with the tables to keep."""
+        return replace(batch, tables={name: batch.tables[name] for name in self.tables}) if self.tables else batch
 
 
 class MemorySink(Sink[MemorySinkOptions]):
@@ -78,6 +84,7 @@ class MemorySink(Sink[MemorySinkOptions]):
 
     async def write(self, batch: Batch) -> Receipt:
         lost = await self.store.admit()
+        batch = self.config.of(batch)
         refused = _refuse(self.store, batch) if self.store.reject_by == "receipt" else {}
         if not refused:
             _reject(self.store, batch)
@@ -86,6 +93,9 @@ class MemorySink(Sink[MemorySinkOptions]):
         if lost:
             raise lost
         return Receipt(rows=kept.row_count, rejected=refused)
+
+    def wants(self) -> Tables:
+        return dict.fromkeys(self.config.tables, ())
 
     async def close(self) -> None:
         self.store.closed += 1
@@ -102,8 +112,8 @@ class MemoryLedger(LedgerSink[MemorySinkOptions]):
 
     @property
     def store(self) -> MemoryStore:
-        """Where everything goes."""
-        return MemoryStore.named(self.config.store)
+        """Where everything of this consumer goes."""
+        return MemoryStore.named(self.config.store).of(self.context.consumer)
 
     async def open(self) -> None:
         self.store.reach()
@@ -125,6 +135,7 @@ class MemoryLedger(LedgerSink[MemorySinkOptions]):
 
     async def write(self, batch: Batch) -> Receipt:
         lost = await self.store.admit()
+        batch = self.config.of(batch)
         _reject(self.store, batch)
         for partition, span in batch.advance.items():
             self._compare(partition, span)
@@ -144,6 +155,9 @@ class MemoryLedger(LedgerSink[MemorySinkOptions]):
         self._compare(partition, span)
         self.store.gaps.append(Gap(partition, span, reason))
         self.store.commit(Commit(Batch((), advance={partition: span}), self.epochs[partition]))
+
+    def wants(self) -> Tables:
+        return dict.fromkeys(self.config.tables, ())
 
     async def close(self) -> None:
         self.store.closed += 1

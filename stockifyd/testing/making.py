@@ -33,7 +33,7 @@ def make_batch(
     messages = tuple(make_message(offset, partition=partition) for offset in range(first, first + count))
     rows = [make_row(number) for number in range(first * rows_each, (first + count) * rows_each)]
     made = Table(COLUMNS, rows, [rows_each * (index + 1) for index in range(count)])
-    return Batch(messages, {table: made}, advance={partition: Span(first, first + count)})
+    return Batch(messages, {table: made}, advance={partition: Span(first, first + count)} if count else {})
 
 
 def make_context(

@@ -91,7 +91,14 @@ class MemoryStore(Named):
         self.reject_by: Literal["row", "batch", "receipt"] = "row"
         """How a bad row is told: Reject that names it, Reject that does not, or a receipt (plain sinks)."""
         self._failures: deque[tuple[Exception, bool]] = deque()
+        self._consumers: dict[str, MemoryStore] = {}
         self.held = False
+
+    def of(self, consumer: str) -> MemoryStore:
+        """The part of a consumer: offsets of one are none of another's. The first to come has the store itself."""
+        if consumer not in self._consumers:
+            self._consumers[consumer] = MemoryStore(f"{self.name}/{consumer}") if self._consumers else self
+        return self._consumers[consumer]
 
     @property
     def messages(self) -> list[Message]:
