@@ -1,0 +1,128 @@
+"""Pulls messages out of the source and deals them, for as long as there are any; pauses the source when it must."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from stockifyd.api import Retry, Source, StockifydError, Unavailable
+from stockifyd.runtime.attempts import bug
+from stockifyd.runtime.breaker import Breaker
+from stockifyd.runtime.dealer import Dealer
+from stockifyd.runtime.tasks import cancelled
+from stockifyd.runtime.timing import Backoff, Timing
+
+SOURCE = "the source"
+
+
+class Pump:
+    """Goes on pulling while paused, since that keeps a member of a group alive."""
+
+    def __init__(
+        self,
+        source: Source[Any],
+        dealer: Dealer,
+        breaker: Breaker,
+        timing: Timing,
+        *,
+        failed: Callable[[StockifydError], None],
+        limit_bytes: int,
+    ) -> None:
+        self._source = source
+        self._dealer = dealer
+        self._breaker = breaker
+        self._timing = timing
+        self._limit_bytes = limit_bytes
+        self._pauses: set[str] = set()
+        self._again = asyncio.Event()
+        self._is_running = self._is_stopping = False
+        self._failed = failed
+        self._log: logging.Logger = source.context.log
+
+    def pause(self, why: str) -> None:
+        """Keep the source paused until `resume` with the same reason."""
+        if not self._pauses and self._is_running:
+            self._source.pause()
+        self._pauses.add(why)
+
+    def resume(self, why: str) -> None:
+        """Take a reason back; without any the source reads again."""
+        if why in self._pauses:
+            self._pauses.discard(why)
+            if not self._pauses and self._is_running:
+                self._source.resume()
+
+    def rewind(self) -> None:
+        """Deal nothing more of this reading; read anew from what is claimed then."""
+        self._again.set()
+
+    def stop(self) -> None:
+        """Return from `run` at the next chance."""
+        self._is_stopping = True
+        self._again.set()
+
+    async def run(self) -> None:
+        """Returns when the source has ended and all of it is durable, or after `stop`."""
+        self._is_running = True
+        if self._pauses:
+            self._source.pause()
+        backoff, bugs = Backoff.of(self._timing), 0
+        while not self._is_stopping:
+            self._again.clear()
+            try:
+                if await self._read_through(backoff) and await self._is_drained():
+                    return
+                bugs = 0
+            except (Unavailable, Retry) as error:
+                self._breaker.broken(SOURCE, error)
+                await asyncio.sleep(backoff.next())
+            except StockifydError as error:
+                await self._wait_for_rewind(error)
+            except Exception as error:  # noqa: BLE001 - a stranger's source may raise anything: three tries, then halt
+                bugs += 1
+                self._log.exception("%s failed, try %d of %d", SOURCE, bugs, self._timing.bug_tries)
+                if bugs >= self._timing.bug_tries:
+                    await self._wait_for_rewind(bug(SOURCE, error))
+                await asyncio.sleep(backoff.next())
+
+    async def _wait_for_rewind(self, error: StockifydError) -> None:
+        """What the source cannot mend: the pipeline decides, and rewinds when it may go on."""
+        if not self._again.is_set():
+            self._failed(error)
+            await self._again.wait()
+
+    async def _is_drained(self) -> bool:
+        """True when all that was read is durable; False when it must be read again."""
+        drained, again = asyncio.ensure_future(self._dealer.drained()), asyncio.ensure_future(self._again.wait())
+        await asyncio.wait({drained, again}, return_when=asyncio.FIRST_COMPLETED)
+        await cancelled(drained)
+        await cancelled(again)
+        return not self._again.is_set()
+
+    async def _read_through(self, backoff: Backoff) -> bool:
+        """One reading, from claim to end; True where the source has ended."""
+        reading = self._source.read(self._dealer)
+        async with aclosing(reading) as pulled:  # type: ignore[type-var]
+            async for messages in pulled:
+                self._breaker.mended(SOURCE)
+                backoff.tries = 0
+                if self._again.is_set():
+                    return False
+                self._dealer.deal(messages, self._source.positions())
+                await self._keep_within_limit()
+        return not self._again.is_set()
+
+    async def _keep_within_limit(self) -> None:
+        """Where too much waits, wait a moment; where that is not enough, pause the source and go on pulling."""
+        if self._dealer.bytes < self._limit_bytes:
+            self.resume("full")
+            return
+        try:
+            async with asyncio.timeout(self._timing.room_secs):
+                while self._dealer.bytes >= self._limit_bytes and not self._again.is_set():
+                    await self._dealer.room()
+        except TimeoutError:
+            self.pause("full")
