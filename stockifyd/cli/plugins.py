@@ -1,0 +1,83 @@
+"""`stockifyd plugins`: what is installed, what is broken, and the options of a component."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from stockifyd.api import StockifydError
+from stockifyd.cli.settings import Settings
+from stockifyd.spec.describe import Description, Option, describe, guarantee
+from stockifyd.spec.findings import did_you_mean
+from stockifyd.spec.schema import summary
+
+
+@click.group()
+def plugins() -> None:
+    """What plugins bring."""
+
+
+@plugins.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def list_(settings: Settings, as_json: bool) -> None:
+    """List component types, the plugins they come from, and plugins that were skipped."""
+    entries, problems = settings.registry.entries, settings.registry.problems
+    if as_json:
+        components = [
+            {
+                "role": e.role,
+                "type": e.type,
+                "plugin": e.plugin,
+                "version": e.version,
+                "summary": summary(e),
+                "guarantee": guarantee(e),
+            }
+            for e in entries
+        ]
+        _print_json({"components": components, "problems": [asdict(problem) for problem in problems]})
+        return
+    width = max((len(e.type) for e in entries), default=0)
+    for e in entries:
+        click.echo(f"{e.role:<9} {e.type:<{width}}  {summary(e)} [{e.plugin}: {e.version}]")
+    for problem in problems:
+        click.echo(str(problem), err=True)
+
+
+@plugins.command()
+@click.argument("type_", metavar="TYPE")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_obj
+def show(settings: Settings, type_: str, as_json: bool) -> None:
+    """Show what a component does, its options and a sample."""
+    found = [describe(entry) for entry in settings.registry.entries if entry.type == type_]
+    if not found:
+        known = (entry.type for entry in settings.registry.entries)
+        broken = [str(p) for p in settings.registry.problems if p.plugin == type_ or type_ in {word for _, word in p.brings}]
+        raise StockifydError(f"there is no component of type {type_!r}", hint="; ".join(broken) or did_you_mean(type_, known))
+    if as_json:
+        _print_json([asdict(one) for one in found])
+        return
+    click.echo("\n".join(_text(one) for one in found), nl=False)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _text(one: Description) -> str:
+    parts = [f"{one.type}: a {one.role} of plugin {one.plugin!r} ({one.version})", "", one.docs, ""]
+    if one.guarantee:
+        parts += [f"Guarantee: {one.guarantee}.", ""]
+    if one.options:
+        parts += ["Options:", *(_option(option) for option in one.options), ""]
+    return "\n".join([*parts, "Sample:", *(f"  {line}" for line in one.sample.splitlines())]) + "\n"
+
+
+def _option(option: Option) -> str:
+    value = "required" if option.required else f"default {json.dumps(option.default, ensure_ascii=False, default=str)}"
+    line = f"  {option.name}: {option.type}, {value}"
+    return f"{line}\n      {option.description}" if option.description else line

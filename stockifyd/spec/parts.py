@@ -1,0 +1,144 @@
+"""The components of a document: their classes, their names and, where nothing is wrong, their typed options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from stockifyd.api import Config, StockifydError, configure
+from stockifyd.discovery import RESERVED_OPTIONS, Entry, Role
+from stockifyd.registry import Registry
+from stockifyd.spec.document import Document
+from stockifyd.spec.findings import Path, dotted
+from stockifyd.spec.model import ComponentSpec, Delivery
+
+DEAD_LETTERS: Path = ("delivery", "dead_letters", "sink")
+_AT = re.compile(r" - at `(?:key in )?\$(.*)`$", re.DOTALL)
+_STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of a document, as far as it is known."""
+
+    role: Role
+    path: Path
+    entry: Entry
+    name: str
+    config: Config | None
+    required: bool = True
+
+    def spec(self) -> ComponentSpec | None:
+        """Its description; None while its options are not known."""
+        if self.config is None:
+            return None
+        return ComponentSpec(self.role, self.entry.type, self.name, self.entry.component, self.config, self.required)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """All components whose type is known, and how batches are delivered."""
+
+    source: Part | None
+    transforms: tuple[Part, ...]
+    sinks: tuple[Part, ...]
+    dead_letters: Part | None
+    delivery: Delivery | None
+
+    def all(self) -> tuple[Part, ...]:
+        """In the order in which messages meet them."""
+        return tuple(p for p in (self.source, *self.transforms, *self.sinks, self.dead_letters) if p is not None)
+
+
+def read_parts(document: Document, registry: Registry) -> Parts:
+    """The components of a document whose shape was checked; what their own options refuse is noted."""
+    return Parts(
+        source=_part(document, registry, "source", ("source",)),
+        transforms=_listed(document, registry, "transform", ("transforms",)),
+        sinks=_listed(document, registry, "sink", ("sinks",)),
+        dead_letters=_part(document, registry, "sink", DEAD_LETTERS),
+        delivery=_delivery(document),
+    )
+
+
+def _listed(document: Document, registry: Registry, role: Role, path: Path) -> tuple[Part, ...]:
+    values = document.value(path)
+    each = range(len(values)) if isinstance(values, list) else ()
+    return tuple(part for i in each if (part := _part(document, registry, role, (*path, i))))
+
+
+def _part(document: Document, registry: Registry, role: Role, path: Path) -> Part | None:
+    value = document.value(path)
+    word = value.get("type") if isinstance(value, dict) else None
+    entry = registry.get(role, word) if isinstance(word, str) else None
+    if entry is None:
+        return None
+    name, required = value.get("name"), value.get("required", True)
+    default = "dead_letters" if path == DEAD_LETTERS else entry.type
+    config = None if _refused(document, path) else _config(document, path, entry)
+    return Part(role, path, entry, name if isinstance(name, str) else default, config, required is not False)
+
+
+def _refused(document: Document, path: Path) -> bool:
+    """Was something in the shape of this component refused already?"""
+    at = dotted(path)
+    return any(f.severity == "error" and (f.path == at or f.path.startswith((f"{at}.", f"{at}["))) for f in document.findings)
+
+
+def _config(document: Document, path: Path, entry: Entry) -> Config | None:
+    options = {key: value for key, value in document.value(path).items() if key not in RESERVED_OPTIONS}
+    try:
+        return configure(entry.component, options)
+    except msgspec.ValidationError as error:
+        if not document.missing_below(path):
+            note_refusal(document, path, str(error))
+    except Exception as error:  # noqa: BLE001  `__post_init__` is the author's code
+        if not document.missing_below(path):
+            document.report(path, f"{entry.type!r} fails on these options: {document.scrub(bug(error))}", report_it(entry))
+    return None
+
+
+def _delivery(document: Document) -> Delivery | None:
+    value = document.value(("delivery",))
+    options: Mapping[str, Any] = value if isinstance(value, dict) else {}
+    if any(f.severity == "error" and f.path.startswith("delivery") for f in document.findings):
+        return None
+    try:
+        return msgspec.convert({k: v for k, v in options.items() if k != "dead_letters"}, Delivery)
+    except msgspec.ValidationError as error:
+        if not document.missing_below(("delivery",)):
+            note_refusal(document, ("delivery",), str(error))
+    return None
+
+
+def note_refusal(document: Document, path: Path, message: str) -> None:
+    """Note what msgspec, or a `__post_init__`, says of options, at the value that it names."""
+    found = _AT.search(message)
+    fact = message[: found.start()] if found else message
+    for index, key in _STEP.findall(found.group(1)) if found else ():
+        path = _deeper(document, path, index, key)
+    fact = fact[:1].lower() + fact[1:] if fact.startswith(("Expected ", "Invalid ", "Object ")) else fact
+    document.report(path, document.scrub(fact))
+
+
+def _deeper(document: Document, path: Path, index: str, key: str) -> Path:
+    below = document.value(path)
+    if key:
+        return (*path, key) if isinstance(below, dict) and key in below else path
+    if isinstance(below, dict):  # msgspec does not say which entry of a mapping: `[...]`
+        return (*path, next(iter(below))) if len(below) == 1 else path
+    return (*path, int(index)) if index.isdigit() else path
+
+
+def bug(error: Exception) -> str:
+    """An error that nobody foresaw, in one line."""
+    return error.reason if isinstance(error, StockifydError) else f"{type(error).__name__}: {error}"
+
+
+def report_it(entry: Entry) -> str:
+    """The cure for a bug in a plugin."""
+    return f"this is a bug in plugin {entry.plugin!r}{f' ({entry.version})' if entry.version else ''}: report it to its author"
