@@ -66,8 +66,8 @@ class Lane:
 
     @property
     def holds_only_lost(self) -> bool:
-        """Whether all that is in flight is of partitions that are not ours any more."""
-        return all(batch.advance.keys().isdisjoint(self._base) for batch in self._in_flight)
+        """Whether something is in flight, and all of it is of partitions that are not ours any more."""
+        return bool(self._in_flight) and all(batch.advance.keys().isdisjoint(self._base) for batch in self._in_flight)
 
     @property
     def owned(self) -> frozenset[Partition]:
