@@ -1,1 +1,13 @@
 """Generic transforms: decode and flatten."""
+
+from typing import Any
+
+from stockifyd.api import Component, hookimpl
+from stockifyd_basic.decode import Decode
+from stockifyd_basic.flatten import Flatten
+
+
+@hookimpl
+def stockifyd_components() -> list[type[Component[Any]]]:
+    """The transforms that know nothing of any domain."""
+    return [Decode, Flatten]

@@ -1,0 +1,140 @@
+"""The transform `flatten_chain`: one message becomes rows of `snapshots` and `options`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date
+from operator import attrgetter
+from typing import Any
+
+from msgspec.structs import astuple, replace
+
+from stockifyd.api import Batch, Config, Reject, Row, Table, Tables, Transform
+from stockifyd_optionchain.chain import Chain, ChainContext, Option
+from stockifyd_optionchain.figures import Figures, change_pct, exchange_day, figures
+from stockifyd_optionchain.reading import chain_of
+
+SNAPSHOTS = (
+    *("timestamp", "symbol_id", "expiry", "exchange", "segment", "spot_price", "spot_change", "spot_change_pct"),
+    *Figures._fields,
+    *("lot_size", "tick_size"),
+)
+OPTIONS = ("timestamp", "symbol_id", *("strike_price" if f == "strike" else f for f in Option.__struct_fields__))
+
+_price_changes, _oi_changes = attrgetter("price_change"), attrgetter("oi_change")
+_expiries = attrgetter("expiry")
+
+
+class FlattenChainOptions(Config, frozen=True):
+    """None yet."""
+
+
+class FlattenChain(Transform[FlattenChainOptions]):
+    """Turns canonical option chains into tables `snapshots` (one row for each expiry) and `options` (one row for each option).
+
+    A chain with anything wrong in it is rejected whole. `message.value` stays as it came.
+    """
+
+    type = "flatten_chain"
+
+    def apply(self, batch: Batch) -> Batch:
+        """Add both tables; each message is decoded once."""
+        snapshots, options = Table(SNAPSHOTS, [], []), Table(OPTIONS, [], [])
+        refused: dict[int, str | Reject] = {}
+        for index, message in enumerate(batch.messages):
+            try:
+                of_expiries, of_options = rows_of(chain_of(message))
+            except Reject as why:
+                refused[index] = why
+            else:
+                snapshots.rows.extend(of_expiries)
+                options.rows.extend(of_options)
+            snapshots.ends.append(len(snapshots.rows))
+            options.ends.append(len(options.rows))
+        return batch.with_table("snapshots", snapshots).with_table("options", options).reject(refused)
+
+    def tables(self, before: Tables) -> Tables:
+        """Those that come in, `snapshots` and `options`."""
+        return {**before, "snapshots": SNAPSHOTS, "options": OPTIONS}
+
+
+def rows_of(chain: Chain) -> tuple[list[Row], list[Row]]:
+    """The rows of `snapshots` and of `options`; Reject if the chain cannot be stored whole."""
+    try:
+        head = (chain.timestamp.astimezone(UTC), chain.symbol_id)
+        today = exchange_day(chain.timestamp)
+    except OverflowError as error:
+        raise Reject("timestamp: beyond the years 1 to 9999 in UTC or India's time") from error
+    by_expiry = _by_expiry(chain)
+    snapshots = [(*head, *row) for row in _snapshots(chain, by_expiry, today)]
+    return snapshots, [head + astuple(option) for option in _completed(chain.options)]
+
+
+def _by_expiry(chain: Chain) -> Mapping[date, list[Option]]:
+    """The options of each expiry, in order of expiry; Reject if one option is there twice."""
+    options = chain.options
+    expiries = set(map(_expiries, options))
+    if len(expiries) == 1:
+        # One float stands for strike and side (strikes are above 0): half the time of a set of tuples.
+        distinct = len({o.strike if o.option_type == "CE" else -o.strike for o in options})
+    else:
+        distinct = len({(o.expiry, o.strike, o.option_type) for o in options})
+    if distinct < len(options):
+        raise Reject(f"options[{_first_twin(options)}]: the same expiry, strike and option_type as an option before it")
+    if len(expiries) == 1:
+        return {options[0].expiry: options}
+    found: defaultdict[date, list[Option]] = defaultdict(list)
+    for option in options:
+        found[option.expiry].append(option)
+    return {expiry: found[expiry] for expiry in sorted(found)}
+
+
+def _first_twin(options: list[Option]) -> int:
+    seen = set[Any]()
+    for index, option in enumerate(options):
+        key = (option.expiry, option.strike, option.option_type)
+        if key in seen:
+            return index
+        seen.add(key)
+    return -1
+
+
+def _snapshots(chain: Chain, by_expiry: Mapping[date, list[Option]], today: date) -> Iterator[Row]:
+    context = chain.context or ChainContext()
+    # A context describes one expiry: its figures say nothing of any of several.
+    given = context if len(by_expiry) == 1 else ChainContext()
+    spot, change, percent = context.spot_price, context.spot_change, context.spot_change_pct
+    market = (
+        _storable("context.exchange", context.exchange),
+        _storable("context.segment", context.segment),
+        spot,
+        change,
+        change_pct(spot, change) if percent is None else percent,
+    )
+    for expiry, options in by_expiry.items():
+        yield (expiry, *market, *figures(options, today, given), context.lot_size, context.tick_size)
+
+
+def _completed(options: list[Option]) -> list[Option]:
+    """The options with the changes computed that the sender left out and the values before allow."""
+    if None in map(_price_changes, options) or None in map(_oi_changes, options):
+        return [_with_changes(option) for option in options]
+    return options
+
+
+def _with_changes(option: Option) -> Option:
+    price, oi = option.price_change, option.oi_change
+    if price is None and option.ltp is not None and option.prev_close is not None:
+        # Decimal prices, so a decimal difference: 10.1 - 10.05 is 0.05.
+        price = round(option.ltp - option.prev_close, 6)
+    if oi is None and option.oi is not None and option.prev_oi is not None:
+        oi = option.oi - option.prev_oi
+    return replace(option, price_change=price, oi_change=oi)
+
+
+def _storable(path: str, text: str | None) -> str | None:
+    """A text, if PostgreSQL can hold it: neither NUL nor half of a surrogate pair."""
+    if text is not None and ("\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text)):
+        raise Reject(f"{path}: a character that no table can hold (NUL or a lone surrogate)")
+    return text
