@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn, Self
 
 import msgspec
 
@@ -31,6 +31,12 @@ class Secret:
     def __repr__(self) -> str:
         return "***"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self._value == other._value
 
@@ -55,6 +61,8 @@ def configure(component: type[Any], options: Mapping[str, Any]) -> Config:
 
 def secret_hook(wanted: type, value: Any) -> Any:
     """Lets msgspec make a Secret of a string."""
-    if wanted is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError(wanted)
+    if wanted is not Secret:
+        raise NotImplementedError(wanted)
+    if not isinstance(value, str):
+        raise TypeError(f"Expected `str`, got `{type(value).__name__}`: put it in quotes")
+    return Secret(value)
