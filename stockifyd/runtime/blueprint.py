@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stockifyd.api import Sink, Source, Transform
-from stockifyd.spec.model import Delivery, Instance
+from stockifyd.spec.build import build_dead_letters, build_sinks, build_source, build_transforms
+from stockifyd.spec.model import Delivery, Instance, Spec
 
 
 class LaneComponents(NamedTuple):
@@ -32,3 +33,17 @@ class Blueprint:
     source: Callable[[], Source[Any]]
     lane: Callable[[], LaneComponents]
     instance: Instance = field(default_factory=Instance)
+
+
+def blueprint_of(spec: Spec, instance: Instance) -> Blueprint:
+    """How to make the components of a spec."""
+    consumer = build_source(spec, instance).consumer
+
+    def lane() -> LaneComponents:
+        transforms = build_transforms(spec, instance, consumer=consumer)
+        sinks = build_sinks(spec, instance, transforms, consumer=consumer)
+        required = [sink for sink, one in zip(sinks, spec.sinks, strict=True) if one.required]
+        side = [sink for sink, one in zip(sinks, spec.sinks, strict=True) if not one.required]
+        return LaneComponents(transforms, required, side, build_dead_letters(spec, instance, consumer=consumer))
+
+    return Blueprint(spec.name, spec.delivery, lambda: build_source(spec, instance), lane, instance)

@@ -21,6 +21,7 @@ from stockifyd.runtime.pump import Pump
 from stockifyd.runtime.rejects import Rejects
 from stockifyd.runtime.tasks import bounded, cancelled
 from stockifyd.runtime.timing import Timing
+from stockifyd.spec.model import Instance
 
 
 class State(StrEnum):
@@ -83,6 +84,15 @@ class Pipeline:
         if self.trouble:
             return self.trouble.reason
         return self._breaker.reason
+
+    @property
+    def instance(self) -> Instance:
+        """Which of how many."""
+        return self._blueprint.instance
+
+    def lag(self) -> dict[Partition, int]:
+        """Messages not yet delivered of each partition: what the source has not read, and what waits."""
+        return dict(self.source.lag())
 
     @property
     def owned(self) -> list[Partition]:
