@@ -1,0 +1,160 @@
+"""`stockifyd migrate SPEC`: make what a pipeline's PostgreSQL sinks need, under an owner role. `run` never does DDL."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import click
+
+from stockifyd.api import Drift, LoadSpec, Secret
+from stockifyd_postgres import ddl
+from stockifyd_postgres.address import Address, resolve
+from stockifyd_postgres.catalogue import Name
+from stockifyd_postgres.connection import Session, Transaction
+from stockifyd_postgres.options import PostgresOptions
+from stockifyd_postgres.sink import Postgres
+
+LOG = logging.getLogger("stockifyd.migrate")
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('stockifyd migrate', 0))"
+RECORD = "INSERT INTO stockifyd.migrations (name) VALUES ($1) ON CONFLICT DO NOTHING"
+FORGET_BIRTH = "DELETE FROM stockifyd.ledgers WHERE consumer = $1 AND sink = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asked for."""
+
+    url: str = ""
+    grant_to: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+    accept_database: bool = False
+    timescaledb: bool = False
+
+
+def migrate_command(load: LoadSpec) -> click.Command:
+    """The command, for specs read by `load`."""
+
+    @click.command("migrate")
+    @click.argument("spec", type=click.Path(exists=True, dir_okay=False))
+    @click.option("--print", "only_print", is_flag=True, help="Print the SQL and connect to nothing.")
+    @click.option("--url", default="", help="The database, as its owner. Default: DATABASE_OWNER_URL, else the sink's own.")
+    @click.option("--grant-to", multiple=True, metavar="ROLE", help="The role that writes. Default: the sink's own.")
+    @click.option("--reader", "readers", multiple=True, metavar="ROLE", help="A role that may read, and nothing else.")
+    @click.option("--timescaledb", is_flag=True, help="With --print: hypertables, not daily partitions.")
+    @click.option("--accept-database", is_flag=True, help="The ledger began in another database: this one goes on in its place.")
+    def migrate(spec: str, *, only_print: bool, **wishes: object) -> None:
+        """Make the ledger, the tables, the partitions and the grants that a pipeline needs. May be run again at any time."""
+        asked = Wishes(**wishes)  # type: ignore[arg-type]
+        sinks = _sinks(load, spec)
+        if only_print:
+            click.echo(script(sinks, asked), nl=False)
+            return
+        for line in asyncio.run(_migrate(sinks, asked)):
+            click.echo(line)
+
+    return migrate
+
+
+def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
+    """All of it as one SQL script, for whoever does the DDL by hand."""
+    options = [sink.config for sink in sinks]
+    parts = ["BEGIN;", ddl.BASE]
+    if wishes.timescaledb:
+        parts.append("CREATE EXTENSION IF NOT EXISTS timescaledb;")
+    made = ddl.steps(options, timescaledb=wishes.timescaledb)
+    for step in made:
+        record = f"INSERT INTO stockifyd.migrations (name) VALUES ('{step.name}') ON CONFLICT DO NOTHING;"  # noqa: S608 - a file's name
+        parts += [f"-- {step.name}", step.sql.rstrip(), record, ""]
+    parts += _grants(_writers(sinks, wishes), wishes.readers, options, _targets(options), database="")
+    return "\n".join([*parts, "COMMIT;", ""])
+
+
+async def _migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
+    """Migrate each database that the sinks write to, in a transaction each; answers with what to tell."""
+    told: list[str] = []
+    places: dict[Address, list[Postgres]] = {}
+    for sink in sinks:
+        places.setdefault(owner_address(sink.config, wishes.url), []).append(sink)
+    for address, group in places.items():
+        session = Session(address, group[0].config, application="stockifyd migrate", log=LOG)
+        try:
+            async with session.transaction() as transaction:
+                told += await apply(transaction, group, wishes)
+                await transaction.commit()
+        finally:
+            await session.close()
+        told.append(f"✓ {address}/{address.database} is ready")
+    return told
+
+
+async def apply(transaction: Transaction, sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
+    """Everything, inside a transaction; answers with what was new."""
+    options = [sink.config for sink in sinks]
+    await transaction.fetch(LOCK)
+    await transaction.execute(ddl.BASE)
+    timescaledb = await _timescaledb(transaction)
+    new = []
+    for step in ddl.steps(options, timescaledb=timescaledb):
+        await transaction.execute(step.sql)
+        if await transaction.execute(RECORD, step.name):
+            new.append(f"  {step.name}")
+    existing = [t for t in _targets(options) if await transaction.value("SELECT to_regclass($1) IS NOT NULL", _dotted(t))]
+    database = str(await transaction.value("SELECT current_database()"))
+    grants = _grants(_writers(sinks, wishes), wishes.readers, options, existing, database=database)
+    for grant in grants:
+        await transaction.execute(grant)
+    for sink in sinks if wishes.accept_database else ():
+        await transaction.execute(FORGET_BIRTH, sink.ledger.consumer, sink.ledger.sink)
+    absent = [".".join(t) for t in dict.fromkeys(_targets(options)) if t not in existing]
+    return new + [f"  {name}: no such table, and none ships with stockifyd: create it yourself" for name in absent]
+
+
+def owner_address(options: PostgresOptions, url: str) -> Address:
+    """Where the DDL goes: --url, else DATABASE_OWNER_URL, else the sink's own address."""
+    owner = url or os.environ.get("DATABASE_OWNER_URL", "")
+    return resolve(Secret(owner)) if owner else resolve(options.database)
+
+
+def _sinks(load: LoadSpec, spec: str) -> list[Postgres]:
+    components = load(spec)
+    if sinks := [sink for sink in components.sinks if isinstance(sink, Postgres)]:
+        return sinks
+    raise Drift(f"{spec}: no sink of this pipeline is of type 'postgres'", hint="there is nothing to migrate")
+
+
+async def _timescaledb(transaction: Transaction) -> bool:
+    """Whether hypertables can be had; makes the extension if it can."""
+    if await transaction.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'") == 0:
+        return False
+    await transaction.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    return True
+
+
+def _writers(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
+    """The roles that write: those named, else those the sinks connect as, where they are not the owner itself."""
+    if wishes.grant_to:
+        return list(wishes.grant_to)
+    roles = dict.fromkeys(resolve(sink.config.database).user for sink in sinks)
+    owners = {owner_address(sink.config, wishes.url).user for sink in sinks}
+    return [role for role in roles if role not in owners]
+
+
+def _grants(
+    writers: Sequence[str], readers: Sequence[str], options: Sequence[PostgresOptions], existing: Sequence[Name], *, database: str
+) -> Iterator[str]:
+    for role in writers:
+        yield from ddl.writer_grants(role, options, existing, database=database)
+    for role in readers:
+        yield from ddl.reader_grants(role, existing)
+
+
+def _targets(options: Sequence[PostgresOptions]) -> list[Name]:
+    return [table.target for each in options for table in each.tables.values()]
+
+
+def _dotted(target: Name) -> str:
+    return f'"{target[0]}"."{target[1]}"'

@@ -1,0 +1,196 @@
+"""A TCP proxy on loopback that breaks links on purpose, and one that knows PostgreSQL's protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+CHUNK = 64 * 1024
+ANSWER_SECS = 3.0
+
+
+@dataclass(eq=False)
+class Link:
+    """One client's connection and ours to the target, with the tasks that carry bytes between them."""
+
+    client: asyncio.StreamWriter
+    target: asyncio.StreamWriter
+    answers: asyncio.StreamReader
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """End both sides by RST: what was under way is lost."""
+        for writer in (self.client, self.target):
+            reset(writer)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Abort a connection so that its peer sees RST, not an orderly end."""
+    if (sock := writer.get_extra_info("socket")) is not None and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class FaultProxy:
+    """Carries bytes between clients and a target. Set the attributes at any time; they hold for open links too.
+
+    `latency_secs` delays each chunk, `bandwidth` is bytes a second each way, `swallow` takes bytes and carries none (the
+    link stays open), `refuse` resets whoever connects.
+    """
+
+    host = "127.0.0.1"
+
+    def __init__(self, target_port: int, *, target_host: str = "127.0.0.1") -> None:
+        self.target = (target_host, target_port)
+        self.port = 0
+        self.latency_secs = 0.0
+        self.bandwidth = 0
+        self.swallow = False
+        self.refuse = False
+        self.links: set[Link] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._accept, self.host, port, limit=CHUNK)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        tasks = [task for link in self.links for task in link.tasks]
+        self.reset_links()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def reset_links(self) -> None:
+        """RST to both sides of every open link."""
+        for link in tuple(self.links):
+            link.reset()
+
+    def half_open(self) -> None:
+        """The target's side goes away and the clients are not told."""
+        for link in tuple(self.links):
+            for task in link.tasks:
+                task.cancel()
+            reset(link.target)
+
+    async def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        if self.refuse:
+            reset(client)
+            return
+        try:
+            target_reader, target = await asyncio.open_connection(*self.target, limit=CHUNK)
+        except OSError:
+            reset(client)  # a target that is away looks to the client as it would without us
+            return
+        link = Link(client, target, target_reader)
+        self.links.add(link)
+        link.tasks = [
+            asyncio.create_task(self._to_target(reader, link)),
+            asyncio.create_task(self._to_client(target_reader, link)),
+        ]
+        await asyncio.wait(link.tasks, return_when=asyncio.ALL_COMPLETED)
+        if not any(task.cancelled() for task in link.tasks):  # half open: the client's side stays as it is
+            link.reset()
+        self.links.discard(link)
+
+    async def _to_target(self, reader: asyncio.StreamReader, link: Link) -> None:
+        await self._carry(reader, link.target)
+
+    async def _to_client(self, reader: asyncio.StreamReader, link: Link) -> None:
+        await self._carry(reader, link.client)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                await self._forward(data, writer)
+            if writer.can_write_eof():
+                writer.write_eof()
+
+    async def _forward(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        if self.latency_secs:
+            await asyncio.sleep(self.latency_secs)
+        if self.bandwidth:
+            await asyncio.sleep(len(data) / self.bandwidth)
+        if not self.swallow:
+            writer.write(data)
+            await writer.drain()
+
+
+Seen = Callable[[bytes, bytes], bool]
+"""Told a client message's kind (b"Q") and body: is this the one to cut at?"""
+
+
+def commit(kind: bytes, body: bytes) -> bool:
+    """The COMMIT of a transaction."""
+    return kind == b"Q" and body.upper().startswith(b"COMMIT")
+
+
+def copy_data(kind: bytes, body: bytes) -> bool:
+    """Rows on their way into a COPY."""
+    return kind == b"d"
+
+
+def swap(kind: bytes, body: bytes) -> bool:
+    """The ledger's UPDATE, as it is parsed."""
+    return kind == b"P" and b"UPDATE stockifyd.offsets" in body
+
+
+class PostgresProxy(FaultProxy):
+    """Cuts the link at a message of PostgreSQL's protocol: before the server has it, or after, with its answer withheld."""
+
+    def __init__(self, target_port: int, *, target_host: str = "127.0.0.1") -> None:
+        super().__init__(target_port, target_host=target_host)
+        self.cuts = 0
+        self._seen: Seen | None = None
+        self._when: Literal["before", "after"] = "before"
+
+    def cut(self, at: Seen, when: Literal["before", "after"]) -> None:
+        """Cut once, at the next client message that `at` recognises. "after": when the server's answer has come in."""
+        self._seen, self._when = at, when
+
+    async def _to_target(self, reader: asyncio.StreamReader, link: Link) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await self._startup(reader, link)
+            while True:
+                head = await reader.readexactly(5)
+                body = await reader.readexactly(int.from_bytes(head[1:], "big") - 4)
+                if self._seen is None or not self._seen(head[:1], body):
+                    await self._forward(head + body, link.target)
+                    continue
+                self._seen = None
+                self.cuts += 1
+                await self._cut(head + body, link)
+                return
+
+    async def _startup(self, reader: asyncio.StreamReader, link: Link) -> None:
+        """The first messages have no kind: a question for TLS, perhaps, then the startup packet."""
+        asks_tls = True
+        while asks_tls:
+            size = await reader.readexactly(4)
+            body = await reader.readexactly(int.from_bytes(size, "big") - 4)
+            asks_tls = body[:4] in (struct.pack("!I", 80877103), struct.pack("!I", 80877104))
+            await self._forward(size + body, link.target)
+
+    async def _cut(self, message: bytes, link: Link) -> None:
+        if self._when == "after":
+            link.tasks[1].cancel()  # the answer is ours now: the client never sees it
+            await asyncio.wait([link.tasks[1]])
+            link.target.write(message)
+            await link.target.drain()
+            with suppress(TimeoutError):  # rows of a COPY are not answered
+                await asyncio.wait_for(link.answers.read(1), ANSWER_SECS)
+        link.reset()
