@@ -153,7 +153,7 @@ class _Reader:
         self._tell(done, path)
         unknown = bool(done.missing or done.wrong)
         value = node.text if unknown else self._typed(done.text, node, path)
-        if done.used or unknown:
+        if (done.used or unknown) and path not in self._document.filled:
             self._document.filled[path] = Filled(node.text, done.text, value, missing=unknown)
         return value
 
@@ -167,5 +167,6 @@ class _Reader:
         value = resolve(text) if node.plain else text
         if isinstance(value, float) and not math.isfinite(value):
             self._document.report(path, f"{quoted(node.text)} is not a finite number", "quote it if it is a word")
+            self._document.filled[path] = Filled(node.text, text, text, missing=True)  # no second finding about it
             return text
         return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
@@ -156,7 +157,7 @@ class _Explanation:
             case _:
                 limit = _bound(self._limit)
                 fact = f"{self._got()} {_LIMITS.get(str(self._error.validator), 'is refused by')} {limit}"
-                self._document.report(self._path, fact)
+                self._document.report(self._path, fact, str(self._schema.get("description", "")))
 
     def _is_type(self) -> bool:
         owner = component_at(self._path)
@@ -174,10 +175,11 @@ class _Explanation:
 
     def _missing_keys(self) -> None:
         properties = self._schema.get("properties", {})
+        unknown = [key for key in self._instance if key not in properties]
         for key in self._limit:
-            if key not in self._instance:
+            if key not in self._instance and not get_close_matches(key, unknown):  # else that one is told what it should be
                 help_text = properties.get(key, {}).get("description", "")
-                self._document.report(self._path, f"{key!r} is missing", f"add `{key}:`{' ' + help_text if help_text else ''}")
+                self._document.report(self._path, f"{key!r} is missing", f"add `{key}: ...`. {help_text}".strip())
 
     def _unknown_type(self) -> None:
         owner = component_at(self._path)

@@ -180,9 +180,15 @@ def _unreadable(text: str, error: yaml.YAMLError) -> Unreadable:
         mark = Mark(at.line + 1, at.column + 1) if at else Mark()
         fact = one_line(", ".join(part for part in (error.problem, error.context) if part))
         line = text.splitlines()[at.line] if at and at.line < len(text.splitlines()) else ""
-        return Unreadable(mark, f"not YAML: {fact}", "YAML indents with spaces, not with tabs" if "\t" in line else "")
+        return Unreadable(mark, f"not YAML: {fact}", _cure(line))
     position, reason = getattr(error, "position", 0), getattr(error, "reason", str(error))
     return Unreadable(_mark_at(text[:position]), f"not YAML: {one_line(str(reason))}")
+
+
+def _cure(line: str) -> str:
+    if "\t" in line:
+        return "YAML indents with spaces, not with tabs"
+    return 'inside [ ] and { } write placeholders in quotes: "${NAME}"' if "${" in line else ""
 
 
 def _mark_at(before: str) -> Mark:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import msgspec
 
@@ -14,11 +12,10 @@ from stockifyd.discovery import RESERVED_OPTIONS, Entry, Role
 from stockifyd.registry import Registry
 from stockifyd.spec.document import Document
 from stockifyd.spec.findings import Path, dotted
+from stockifyd.spec.locate import locate
 from stockifyd.spec.model import ComponentSpec, Delivery
 
 DEAD_LETTERS: Path = ("delivery", "dead_letters", "sink")
-_AT = re.compile(r" - at `(?:key in )?\$(.*)`$", re.DOTALL)
-_STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +88,13 @@ def _refused(document: Document, path: Path) -> bool:
 
 def _config(document: Document, path: Path, entry: Entry) -> Config | None:
     options = {key: value for key, value in document.value(path).items() if key not in RESERVED_OPTIONS}
+    configured = partial(configure, entry.component)
     try:
-        return configure(entry.component, options)
+        return configured(options)
     except msgspec.ValidationError as error:
         if not document.missing_below(path):
-            note_refusal(document, path, str(error))
+            at, fact = locate(str(error), options, configured)
+            document.report((*path, *at), document.scrub(fact))
     except Exception as error:  # noqa: BLE001  `__post_init__` is the author's code
         if not document.missing_below(path):
             document.report(path, f"{entry.type!r} fails on these options: {document.scrub(bug(error))}", report_it(entry))
@@ -104,34 +103,16 @@ def _config(document: Document, path: Path, entry: Entry) -> Config | None:
 
 def _delivery(document: Document) -> Delivery | None:
     value = document.value(("delivery",))
-    options: Mapping[str, Any] = value if isinstance(value, dict) else {}
     if any(f.severity == "error" and f.path.startswith("delivery") for f in document.findings):
         return None
+    options = {k: v for k, v in value.items() if k != "dead_letters"} if isinstance(value, dict) else {}
     try:
-        return msgspec.convert({k: v for k, v in options.items() if k != "dead_letters"}, Delivery)
+        return msgspec.convert(options, Delivery)
     except msgspec.ValidationError as error:
         if not document.missing_below(("delivery",)):
-            note_refusal(document, ("delivery",), str(error))
+            at, fact = locate(str(error), options, partial(msgspec.convert, type=Delivery))
+            document.report(("delivery", *at), document.scrub(fact))
     return None
-
-
-def note_refusal(document: Document, path: Path, message: str) -> None:
-    """Note what msgspec, or a `__post_init__`, says of options, at the value that it names."""
-    found = _AT.search(message)
-    fact = message[: found.start()] if found else message
-    for index, key in _STEP.findall(found.group(1)) if found else ():
-        path = _deeper(document, path, index, key)
-    fact = fact[:1].lower() + fact[1:] if fact.startswith(("Expected ", "Invalid ", "Object ")) else fact
-    document.report(path, document.scrub(fact))
-
-
-def _deeper(document: Document, path: Path, index: str, key: str) -> Path:
-    below = document.value(path)
-    if key:
-        return (*path, key) if isinstance(below, dict) and key in below else path
-    if isinstance(below, dict):  # msgspec does not say which entry of a mapping: `[...]`
-        return (*path, next(iter(below))) if len(below) == 1 else path
-    return (*path, int(index)) if index.isdigit() else path
 
 
 def bug(error: Exception) -> str:

@@ -17,7 +17,11 @@ Schema = dict[str, Any]
 
 FILE_NAME = "pipeline.schema.json"
 NAME_PATTERN = "^[a-z][a-z_]*$"
-PLACEHOLDER: Schema = {"type": "string", "pattern": r"\$\{[^}]*\}", "description": "${NAME}, ${NAME:-default}, ${file:path} ..."}
+PLACEHOLDER: Schema = {
+    "description": "`${NAME}`, `${NAME:-default}`, `${file:path}` or `${credential:name}`: resolved when the spec is read.",
+    "type": "string",
+    "pattern": r"\$\{[^}]*\}",
+}
 
 _COMPONENT_NAME: Schema = {
     "type": "string",
@@ -30,6 +34,7 @@ _REQUIRED: Schema = {
     "default": True,
     "description": "false: the checkpoint does not wait for this sink; what it misses is counted and said.",
 }
+_ANY_PLACEHOLDER: Schema = {"$ref": "#/$defs/placeholder"}
 _SCALARS = frozenset({"integer", "number", "boolean", "null"})
 _CONSTRAINTS = frozenset({"enum", "const", "pattern", "format", "minLength", "maxLength"})
 _ANNOTATIONS = ("title", "description", "default")
@@ -55,7 +60,10 @@ def compose(registry: Registry, *, placeholders: bool = False) -> Schema:
     used = {reference.rpartition("/")[2] for reference in references.values()}
     schema["$defs"] |= {name: definitions[name] for name in sorted(definitions) if name not in used and name != "Delivery"}
     closed = _closed(schema)
-    return _loosened(closed) if placeholders else closed
+    if not placeholders:
+        return closed
+    loosened = _loosened(closed)
+    return {**loosened, "$defs": {**loosened["$defs"], "placeholder": PLACEHOLDER}}
 
 
 def rendered(schema: Schema) -> str:
@@ -165,10 +173,10 @@ def _loosened(schema: Schema) -> Schema:
     """A schema that accepts placeholders for scalars; what `if` compares stays as it is."""
     if _is_scalar(schema):
         notes = {key: schema[key] for key in _ANNOTATIONS if key in schema}
-        return {**notes, "anyOf": [{k: v for k, v in schema.items() if k not in notes}, PLACEHOLDER]}
+        return {**notes, "anyOf": [{k: v for k, v in schema.items() if k not in notes}, _ANY_PLACEHOLDER]}
     done = _mapped(schema, _loosened, but="if")
     if "anyOf" in done:
-        done["anyOf"] = [*done["anyOf"], PLACEHOLDER]
+        done["anyOf"] = [*done["anyOf"], _ANY_PLACEHOLDER]
     return done
 
 
