@@ -14,6 +14,7 @@ from stockifyd.runtime.blueprint import Blueprint
 from stockifyd.runtime.breaker import Breaker, hint_of
 from stockifyd.runtime.checkpoints import Checkpoints
 from stockifyd.runtime.counters import Counters
+from stockifyd.runtime.crew import Crew
 from stockifyd.runtime.dealer import Dealer
 from stockifyd.runtime.journal import Journal
 from stockifyd.runtime.lane import Lane
@@ -66,7 +67,7 @@ class Pipeline:
             self.source, self._dealer, self._breaker, self._timing, failed=self._failed, limit_bytes=self._limit_bytes()
         )
         self._troubles: asyncio.Queue[BaseException | None] = asyncio.Queue()
-        self._lane_tasks: dict[asyncio.Task[None], Lane] = {}
+        self._crew = Crew(self.name, self._failed)
         self._stopping = asyncio.Event()
         self._resumed = asyncio.Event()
         self._fences: deque[float] = deque(maxlen=self._timing.fences_a_minute)
@@ -145,7 +146,7 @@ class Pipeline:
 
     async def _open_everything(self) -> None:
         self._dealer.deal_to(await self._opened_lanes())
-        self._run_lanes()
+        self._crew.start(self._dealer.lanes)
         while True:
             try:
                 await self._assembly.open(self.source, "source")
@@ -194,14 +195,14 @@ class Pipeline:
 
     async def _rewind(self) -> None:
         self.counters.rewinds += 1
-        await self._stop_lanes()
+        await self._crew.stop()
         self._pump.rewind()
         self._dealer.reset()
-        self._run_lanes()
+        self._crew.start(self._dealer.lanes)
 
     async def _halted(self, error: StockifydError) -> None:
         """Wait for an operator; the source is paused but kept alive. Then begin anew, with new components."""
-        await self._stop_lanes()
+        await self._crew.stop()
         self._pump.pause("halted")
         self._dealer.halt()
         waiting = asyncio.create_task(self._until_lanes_open(error))
@@ -213,7 +214,7 @@ class Pipeline:
             return
         self._dealer.deal_to(waiting.result())
         self._pump.rewind()
-        self._run_lanes()
+        self._crew.start(self._dealer.lanes)
         self._pump.resume("halted")
         self._state = State.RUNNING
 
@@ -240,7 +241,7 @@ class Pipeline:
         if ended not in (State.FINISHED, State.FAILED):
             self._state = State.DRAINING
             await self._finish_in_flight()
-        await self._stop_lanes()
+        await self._crew.stop()
         self._journal.say()
         if committing:
             await cancelled(committing)
@@ -259,34 +260,9 @@ class Pipeline:
         self._dealer.end()
         drained = asyncio.create_task(self._dealer.drained())
         until = time.monotonic() + self._blueprint.delivery.drain_secs
-        while not drained.done() and time.monotonic() < until and not self._breaker.is_open and self._lane_tasks:
-            await asyncio.wait({drained, *self._lane_tasks}, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+        while not drained.done() and time.monotonic() < until and not self._breaker.is_open and self._crew.tasks:
+            await asyncio.wait({drained} | self._crew.tasks, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
         await cancelled(drained)
-
-    def _run_lanes(self) -> None:
-        for number, lane in enumerate(self._dealer.lanes):
-            task = asyncio.create_task(lane.run(), name=f"{self.name} lane {number}")
-            self._lane_tasks[task] = lane
-            task.add_done_callback(self._lane_ended)
-
-    async def _stop_lanes(self) -> None:
-        tasks = list(self._lane_tasks)
-        self._lane_tasks.clear()
-        for task in tasks:
-            await cancelled(task)
-
-    def _lane_ended(self, task: asyncio.Task[None]) -> None:
-        """A lane only ends by failing. What was in flight of partitions given away is no trouble."""
-        lane = self._lane_tasks.pop(task, None)
-        if lane is None or task.cancelled() or (error := task.exception()) is None:
-            return
-        if isinstance(error, Fenced) and lane.holds_only_lost:
-            lane.abandon()
-            again = asyncio.create_task(lane.run())
-            self._lane_tasks[again] = lane
-            again.add_done_callback(self._lane_ended)
-            return
-        self._failed(error)
 
     def _failed(self, error: BaseException) -> None:
         self._troubles.put_nowait(error)
