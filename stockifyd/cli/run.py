@@ -52,6 +52,7 @@ def run(
 def _run(
     settings: Settings, specs: list[Spec], instance: Instance, *, listen: str, accept_new_ledger: bool, log_format: str | None
 ) -> int:
+    from stockifyd.api import Drift  # noqa: PLC0415
     from stockifyd.daemon.daemon import Daemon  # noqa: PLC0415  imports aiohttp
     from stockifyd.daemon.logs import set_up  # noqa: PLC0415
     from stockifyd.daemon.loop import calm_collector, new_loop  # noqa: PLC0415
@@ -68,7 +69,11 @@ def _run(
         return await daemon.run(listen)
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(work())
+        try:
+            return runner.run(work())
+        except Drift as error:  # before any pipeline was started: what was asked for cannot be
+            click.echo(f"stockifyd: {error.reason}\n  HINT: {error.hint}", err=True)
+            return EX_CONFIG
 
 
 def _load(settings: Settings, paths: tuple[str, ...], instance_name: str | None) -> list[Spec]:

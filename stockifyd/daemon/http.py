@@ -41,7 +41,10 @@ class Http:
 
     async def start(self, listen: str) -> str:
         """Listen on `HOST:PORT` (port 0: a free one); answers with the address. Drift where that may not or cannot be."""
-        host, port = parsed(listen)
+        try:
+            host, port = parsed(listen)
+        except ValueError as error:
+            raise Drift(str(error), hint="--listen HOST:PORT, or STOCKIFYD_LISTEN") from error
         if not is_loopback(host) and not self._token:
             raise Drift(
                 f"--listen {listen} is reachable from outside and there is no token",
