@@ -56,7 +56,7 @@ class PostgresOptions(Config, frozen=True):
     database: Annotated[
         Secret,
         Meta(description="`primary` (DATABASE_URL, else DATABASE_PRIMARY_HOST, DATABASE_PORT, ...) or a URL: postgresql://..."),
-    ] = Secret("primary")
+    ] = msgspec.field(default_factory=lambda: Secret("primary"))  # a schema cannot show a Secret as its default
     synchronous_commit: Annotated[
         Literal["on", "off"],
         Meta(description="`off` does not wait for the disk: after a crash rows and offsets rewind together and are read again."),
