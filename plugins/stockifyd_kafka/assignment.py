@@ -140,7 +140,9 @@ class Assignment(Generic[P]):
 
     def on_displaced(self) -> list[Pause[P]]:
         """A position is outside its log: release and claim again, which finds out why."""
+        proof_due = self._proof_due
         self._forget()
+        self._proof_due = proof_due
         return self._pause_all()
 
     # Work: one thing at a time that takes time.

@@ -14,11 +14,12 @@ from pathlib import Path
 
 VERSION = "4.1.0"
 POM = Path(__file__).with_name("kafka.pom.xml")
+MODULES = "org.apache.kafka.common.security"
 CLUSTER_ID = "c3RvY2tpZnlkLWthZmthMQ"
 JAVA = ("java", "-Xms96m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
 
-class KafkaMissing(RuntimeError):
+class KafkaMissingError(RuntimeError):
     """Something that a test needs to start Kafka is not there; the text says how to get it."""
 
 
@@ -46,14 +47,14 @@ def fetch_jars() -> Path:
         return jars
     for program, package in (("java", "openjdk-17-jre-headless"), ("mvn", "maven")):
         if shutil.which(program) is None:
-            raise KafkaMissing(f"{program} is not on the path\n  HINT: apt-get install {package}")
+            raise KafkaMissingError(f"{program} is not on the path\n  HINT: apt-get install {package}")
     jars.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=jars.parent) as folder:
         shutil.copy(POM, Path(folder) / "pom.xml")
         command = ["mvn", "-q", "-B", f"-Dkafka.version={VERSION}", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise KafkaMissing(
+            raise KafkaMissingError(
                 f"maven could not fetch Kafka {VERSION}:\n{done.stdout[-2000:]}\n"
                 f"  HINT: it needs Maven Central, or a folder of the jars at {jars}"
             )
@@ -159,15 +160,15 @@ class KafkaServer:
             command += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise KafkaMissing(f"kafka's folder could not be formatted:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            raise KafkaMissingError(f"kafka's folder could not be formatted:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
     def _wait_until_up(self, deadline: float) -> None:
         waiting = [self.port, self.direct_port]
         while waiting:
             if not self.pid:
-                raise KafkaMissing(f"kafka ended while starting:\n{self.log_tail()}")
+                raise KafkaMissingError(f"kafka ended while starting:\n{self.log_tail()}")
             if time.monotonic() > deadline:
-                raise KafkaMissing(f"kafka does not listen on {waiting}:\n{self.log_tail()}")
+                raise KafkaMissingError(f"kafka does not listen on {waiting}:\n{self.log_tail()}")
             waiting = [port for port in waiting if not _answers(port)]
             time.sleep(0.05)
 
@@ -209,11 +210,9 @@ class KafkaServer:
         plain = " ".join(f'user_{user}="{password}"' for user, password in self.users.items())
         return {
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
-            "listener.name.sasl.plain.sasl.jaas.config": f"org.apache.kafka.common.security.plain.PlainLoginModule required {plain};",
+            "listener.name.sasl.plain.sasl.jaas.config": f"{MODULES}.plain.PlainLoginModule required {plain};",
             **{
-                f"listener.name.sasl.scram-sha-{bits}.sasl.jaas.config": (
-                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-                )
+                f"listener.name.sasl.scram-sha-{bits}.sasl.jaas.config": (f"{MODULES}.scram.ScramLoginModule required;")
                 for bits in (256, 512)
             },
         }
