@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Annotated, Any
 
@@ -49,6 +50,7 @@ class Decode(Transform[DecodeOptions]):
         return before
 
 
+@cache
 def message_types() -> Mapping[str, type[msgspec.Struct]]:
     """What installed plugins answer to the hook `stockifyd_messages`.
 

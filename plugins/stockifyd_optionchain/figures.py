@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta, timezone
 from itertools import accumulate
-from math import isfinite
+from math import inf
 from typing import NamedTuple
 
 from stockifyd.api import Reject
@@ -82,7 +82,7 @@ def exchange_day(timestamp: datetime) -> date:
 
 def change_pct(spot: float | None, change: float | None) -> float | None:
     """A change of spot in percent of what it was before; null where that was nothing."""
-    if spot is None or change is None or spot <= change:
+    if spot is None or change is None:
         return None
-    percent = 100 * (change / (spot - change))
-    return percent if isfinite(percent) else None
+    before = spot - change
+    return 100 * (change / before) if 0 < before < inf else None
