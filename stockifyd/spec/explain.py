@@ -175,9 +175,10 @@ class _Explanation:
 
     def _missing_keys(self) -> None:
         properties = self._schema.get("properties", {})
-        unknown = [key for key in self._instance if key not in properties]
+        closed = self._schema.get("additionalProperties") is False
+        misspelt = [key for key in self._instance if key not in properties] if closed else []  # those are told so themselves
         for key in self._limit:
-            if key not in self._instance and not get_close_matches(key, unknown):  # else that one is told what it should be
+            if key not in self._instance and not get_close_matches(key, misspelt):
                 help_text = properties.get(key, {}).get("description", "")
                 self._document.report(self._path, f"{key!r} is missing", f"add `{key}: ...`. {help_text}".strip())
 
