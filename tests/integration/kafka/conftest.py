@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +76,17 @@ class Bench:
             await source.close()
             if task.done() and not task.cancelled():
                 task.exception()
+
+    async def again(self, do: Callable[[], Awaitable[None]]) -> None:
+        """Do it until it works; a deleted topic lingers for a moment."""
+        for _ in range(100):
+            try:
+                await do()
+            except RuntimeError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+        await do()
 
     async def stored(self, ledger: Ledger, count: int, task: asyncio.Task[None] | None = None) -> list[bytes]:
         """The values, once there are so many."""

@@ -1,0 +1,231 @@
+"""What goes wrong around a source, and what it then says or does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.eventually import eventually
+from kit.kafka import KafkaServer, free_ports
+from kit.kafka_topics import create_topic, produce, produce_all
+
+from stockifyd.api import Drift, Message, Partition, Unavailable
+
+
+async def test_no_broker_is_unavailable(bench: Any) -> None:
+    """The reason of each broker is said; the runtime opens again."""
+    (port,) = free_ports(1)
+    source = bench.source(brokers=f"127.0.0.1:{port}")
+    with pytest.raises(Unavailable, match=f"127.0.0.1:{port}: ConnectionRefusedError"):
+        await source.open()
+
+
+async def test_open_may_be_called_again(bench: Any, tmp_path: Path) -> None:
+    """After a failure the same object connects, once the broker is there."""
+    server = KafkaServer(tmp_path / "kafka")
+    source = bench.source(brokers=server.bootstrap)
+    with pytest.raises(Unavailable):
+        await source.open()
+    try:
+        await asyncio.to_thread(server.start)
+        await create_topic(server.direct, bench.topic)
+        await source.open()
+        await source.close()
+    finally:
+        await asyncio.to_thread(server.kill)
+
+
+async def test_an_unknown_topic_is_drift(bench: Any) -> None:
+    """It is not made; how to make it is said."""
+    with pytest.raises(Drift, match=f"no topic '{bench.topic}'.*none is created") as raised:
+        await bench.source().open()
+    assert "--create" in raised.value.hint
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+async def test_a_password_opens_and_a_wrong_one_is_drift(bench: Any, mechanism: str) -> None:
+    """Each mechanism; a wrong password halts, and is not printed."""
+    await bench.topic_with(1)
+    door = {"brokers": bench.kafka.sasl, "security": "SASL_PLAINTEXT", "mechanism": mechanism, "username": "reader"}
+    await bench.source(**door, password="reader-secret").open()
+    with pytest.raises(Drift) as raised:
+        await bench.source(**door, password="hunter2").open()
+    assert "password" in raised.value.hint
+    assert "hunter2" not in str(raised.value)
+
+
+async def test_a_password_at_an_open_door_says_what_to_do(bench: Any) -> None:
+    """SASL where none is asked for."""
+    await bench.topic_with(1)
+    with pytest.raises((Drift, Unavailable)) as raised:
+        await bench.source(security="SASL_PLAINTEXT", username="reader", password="x").open()
+    assert "security" in raised.value.hint
+
+
+async def test_lists_come_each_second_while_paused(bench: Any) -> None:
+    """A paused source yields empty lists, stays a member, and reads on when resumed."""
+    await bench.topic_with(2)
+    source, ledger = bench.source(), bench.ledger()
+    await source.open()
+    source.pause()
+    await produce_all(bench.direct, bench.topic, {0: [b"a"], 1: [b"b"]})
+    reading = source.read(ledger)
+    for _ in range(8):
+        assert await asyncio.wait_for(anext(reading), 2) == []
+    await eventually(lambda: ledger.taken)
+    source.resume()
+    found: list[Message] = []
+    while len(found) < 2:
+        found += await asyncio.wait_for(anext(reading), 2)
+    assert sorted(m.raw for m in found) == [b"a", b"b"]
+    await reading.aclose()
+
+
+async def test_a_rewind_reads_again_from_the_ledger(bench: Any) -> None:
+    """Closed and called again, what was not stored comes again, after a proof of membership."""
+    await bench.topic_with(1)
+    await produce(bench.direct, bench.topic, [b"a", b"b"])
+    source, ledger = bench.source(), bench.ledger()
+    await source.open()
+    for _ in range(3):
+        reading = source.read(ledger)
+        found: list[Message] = []
+        while len(found) < 2:
+            found += await anext(reading)
+        assert [m.raw for m in found] == [b"a", b"b"]
+        await reading.aclose()
+    assert len(ledger.taken) == 3
+
+
+async def test_a_claim_that_fails_is_tried_again(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A ledger that is away: tried until it is back, said once each way, and the group is kept."""
+    await bench.topic_with(1)
+    await produce(bench.direct, bench.topic, [b"a"])
+    ledger = bench.ledger()
+    take, failures = ledger.take, iter(range(3))
+
+    async def failing(starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        if next(failures, None) is not None:
+            raise Unavailable("the database is away")
+        return await take(starts, committed)
+
+    ledger.take = failing
+    caplog.set_level(logging.INFO)
+    async with bench.reading(ledger) as task:
+        assert await bench.stored(ledger, 1, task) == [b"a"]
+    said = [r.message for r in caplog.records if r.name == "stockifyd.kafka"]
+    assert len([line for line in said if line.startswith("the database is away")]) == 1
+    assert len([line for line in said if line.startswith("works again")]) == 1
+
+
+async def test_a_drift_in_a_claim_ends_the_reading(bench: Any) -> None:
+    """What an operator must decide is raised out of `read`."""
+    await bench.topic_with(1)
+    ledger = bench.ledger()
+
+    async def refuse(starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        raise Drift("the ledger is gone")
+
+    ledger.take = refuse
+    async with bench.reading(ledger) as task:
+        with pytest.raises(Drift, match="the ledger is gone"):
+            await task
+
+
+async def test_a_bug_in_the_runtime_is_not_swallowed(bench: Any) -> None:
+    """An error of no known kind is raised as it is."""
+    await bench.topic_with(1)
+    ledger = bench.ledger()
+
+    async def broken(partitions: Sequence[Partition], committed: object) -> Mapping[Partition, int]:
+        raise ZeroDivisionError
+
+    ledger.take = broken
+    async with bench.reading(ledger) as task:
+        with pytest.raises(ZeroDivisionError):
+            await task
+
+
+async def test_commit_leaves_out_what_is_not_ours(bench: Any) -> None:
+    """Other partitions, another cluster, an unopened source: nothing is raised."""
+    await bench.topic_with(1)
+    source, ledger = bench.source(), bench.ledger()
+    await source.commit({Partition(bench.topic, 0): 1})
+    await source.open()
+    await source.commit({Partition(bench.topic, 7): 1, Partition("other"): 2})
+    reading = source.read(ledger)
+    while not source.lag():
+        await anext(reading)
+    ours = next(iter(source.lag()))
+    await source.commit({ours: 0, Partition(bench.topic, 0, "another cluster"): 99})
+    await reading.aclose()
+
+
+async def test_closing_unopened_and_twice(bench: Any) -> None:
+    """`close` works whatever happened before."""
+    source = bench.source()
+    await source.close()
+    await source.close()
+
+
+@pytest.fixture
+async def own(tmp_path: Path) -> Any:
+    """A Kafka that this test may break."""
+    server = KafkaServer(tmp_path / "kafka")
+    await asyncio.to_thread(server.start)
+    yield server
+    await asyncio.to_thread(server.kill)
+
+
+@pytest.mark.slow
+async def test_a_killed_broker_is_ridden_out(bench: Any, own: KafkaServer, caplog: pytest.LogCaptureFixture) -> None:
+    """kill -9 and a start later: said once each way, all read once."""
+    bench.kafka = own
+    await bench.topic_with(3)
+    caplog.set_level(logging.INFO)
+    ledger = bench.ledger()
+    async with bench.reading(ledger) as task:
+        await produce(bench.direct, bench.topic, [b"a"])
+        await bench.stored(ledger, 1, task)
+        await asyncio.to_thread(own.kill)
+        await eventually(lambda: "does not answer" in caplog.text)
+        await asyncio.to_thread(own.start)
+        await produce(bench.direct, bench.topic, [b"b"])
+        assert await bench.stored(ledger, 2, task) == [b"a", b"b"]
+    assert caplog.text.count("does not answer") == 1
+    assert caplog.text.count("answers again") == 1
+
+
+@pytest.mark.slow
+async def test_a_broker_that_swallows_is_connected_anew(bench: Any, own: KafkaServer) -> None:
+    """Frozen past `stall_secs`: the consumer is rebuilt, and reads on when the broker is back."""
+    bench.kafka = own
+    await bench.topic_with(3)
+    ledger = bench.ledger()
+    async with bench.reading(ledger, stall_secs=6) as task:
+        await produce(bench.direct, bench.topic, [b"a"])
+        await bench.stored(ledger, 1, task)
+        before = bench.sources[-1]._keeper.member
+        own.freeze()
+        await asyncio.sleep(14)
+        own.thaw()
+        await produce(bench.direct, bench.topic, [b"b"])
+        assert await bench.stored(ledger, 2, task) == [b"a", b"b"]
+        await eventually(lambda: bench.sources[-1]._keeper.member is not before)
+
+
+async def test_several_topics(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A list of partitions for each."""
+    await bench.topic_with(2)
+    other = f"{bench.topic}-other"
+    await create_topic(bench.direct, other, 2)
+    await produce(bench.direct, other, [b"a"])
+    caplog.set_level(logging.INFO)
+    ledger = bench.ledger()
+    async with bench.reading(ledger, topics=[bench.topic, other]):
+        await eventually(lambda: ledger.stored(other))
+    assert f"✓ Assigned partitions: {bench.topic} [0, 1], {other} [0, 1]" in caplog.text
