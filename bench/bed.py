@@ -1,0 +1,138 @@
+"""The servers that a benchmark runs on, and the program under test as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "tests")]
+
+from kit import kafka_topics  # noqa: E402 - the servers of the tests, after the path is set
+from kit.kafka import KafkaServer  # noqa: E402
+from kit.pgbouncer import PgBouncer  # noqa: E402
+from kit.postgres import PASSWORD, PostgresServer  # noqa: E402
+
+WRITER = "stockify_writer"
+DATABASE = "bench"
+DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
+STOCKIFYD = [sys.executable, "-m", "stockifyd"]
+
+
+@dataclass
+class Bed:
+    """Kafka, PostgreSQL as it is run in earnest (fsync on), and PgBouncer in transaction pooling."""
+
+    folder: Path
+    kafka: KafkaServer
+    postgres: PostgresServer
+    pgbouncer: PgBouncer
+    made: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The writer, through PgBouncer."""
+        return self.pgbouncer.url(DATABASE, user=WRITER)
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What `stockifyd` needs to find the servers."""
+        return os.environ | {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
+            "DATABASE_URL": self.url,
+            "DATABASE_OWNER_URL": self.postgres.url(DATABASE),
+        } | more  # fmt: skip
+
+    def migrate(self, spec: Path) -> None:
+        subprocess.run([*STOCKIFYD, "migrate", str(spec)], env=self.environment(), check=True, capture_output=True)
+
+    def sql(self, text: str) -> str:
+        return self.postgres.sql(text, database=DATABASE)
+
+    def psql(self, command: str) -> float:
+        """Seconds that psql takes for a command, as the writer, through PgBouncer."""
+        began = time.perf_counter()
+        subprocess.run(
+            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command, self.url], check=True, env=os.environ | {"PGPASSWORD": PASSWORD}
+        )
+        return time.perf_counter() - began
+
+    def produce(self, topic: str, partitions: int, messages: Mapping[int, list[bytes]]) -> None:
+        async def work() -> None:
+            await kafka_topics.create_topic(self.kafka.direct, topic, partitions)
+            await kafka_topics.produce_all(
+                self.kafka.direct, topic, messages, linger_ms=20, max_batch_size=2**20, compression_type="lz4"
+            )  # fmt: skip
+
+        asyncio.run(work())
+
+    def run(self, spec: Path, **environment: str) -> Run:
+        """Start `stockifyd run`."""
+        log = (self.folder / f"{spec.stem}.log").open("ab")
+        command = [*STOCKIFYD, "run", str(spec), "--listen", "127.0.0.1:0"]
+        process = subprocess.Popen(command, env=self.environment(**environment), stdout=log, stderr=log)
+        self.made.append(process)
+        return Run(process, Path(log.name), log.tell())
+
+
+@dataclass
+class Run:
+    """A running `stockifyd run`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    log_from: int
+
+    def address(self) -> str:
+        while self.process.poll() is None:
+            text = self.log.read_bytes()[self.log_from :].decode()
+            if found := re.search(r"status page on (http\S+)", text):
+                return found[1]
+            time.sleep(0.05)
+        raise RuntimeError(f"stockifyd ended:\n{self.log.read_text()[-3000:]}")
+
+    def status(self) -> dict[str, Any]:
+        with urllib.request.urlopen(self.address() + "status", timeout=10) as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+        return found[0]
+
+    def usage(self) -> tuple[float, float]:
+        """CPU seconds so far, and the peak of resident memory in MiB."""
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
+        return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"), int(peak[1]) / 1024 if peak else 0.0
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+
+
+@contextmanager
+def bed() -> Iterator[Bed]:
+    """All servers, up; and down again at the end, whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="stockifyd-bench-") as name, PostgresServer(DURABLE) as postgres:
+        postgres.create_role(WRITER)
+        postgres.create_database(DATABASE)
+        kafka = KafkaServer(Path(name) / "kafka")
+        kafka.start()
+        with PgBouncer(postgres) as pgbouncer:
+            made = Bed(Path(name), kafka, postgres, pgbouncer)
+            try:
+                yield made
+            finally:
+                for process in made.made:
+                    if process.poll() is None:
+                        process.kill()
+                        process.wait()
+                kafka.stop()
