@@ -6,6 +6,8 @@ from stockifyd.api import Component, hookimpl
 from stockifyd_basic.decode import Decode
 from stockifyd_basic.flatten import Flatten
 
+__all__ = ["Decode", "Flatten", "stockifyd_components"]
+
 
 @hookimpl
 def stockifyd_components() -> list[type[Component[Any]]]:

@@ -11,6 +11,8 @@ from stockifyd_optionchain.chain import Chain
 from stockifyd_optionchain.command import simulate
 from stockifyd_optionchain.flatten_chain import FlattenChain
 
+__all__ = ["Chain", "FlattenChain", "simulate", "stockifyd_commands", "stockifyd_components", "stockifyd_messages"]
+
 
 @hookimpl
 def stockifyd_components() -> list[type[Component[Any]]]:

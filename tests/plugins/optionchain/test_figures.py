@@ -1,4 +1,5 @@
 """Figures of an expiry, against their definitions."""
+# ruff: noqa: SIM300  # what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -6,16 +7,17 @@ from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
-from stockifyd_optionchain.chain import Option
+from stockifyd_optionchain.chain import Option, OptionType
 from stockifyd_optionchain.figures import max_pain, put_call_ratio, total_oi
 
 EXPIRY = date(2026, 11, 24)
+SIDES: tuple[OptionType, OptionType] = ("CE", "PE")
 OI = st.none() | st.integers(0, 2**40)
 STRIKES = st.dictionaries(st.integers(1, 2000).map(lambda n: n * 12.5), st.tuples(OI, OI), min_size=1, max_size=30)
 
 
 def options_of(strikes: dict[float, tuple[int | None, int | None]]) -> list[Option]:
-    return [Option(EXPIRY, k, side, oi=oi) for k, both in strikes.items() for side, oi in zip(("CE", "PE"), both, strict=True)]
+    return [Option(EXPIRY, k, side, oi=oi) for k, both in strikes.items() for side, oi in zip(SIDES, both, strict=True)]
 
 
 def paid_at(settled: float, options: list[Option]) -> float:
@@ -41,4 +43,4 @@ def test_totals(strikes: dict[float, tuple[int | None, int | None]]) -> None:
 
 def test_ratio() -> None:
     """Puts over calls; null without calls or where either is unknown."""
-    assert [put_call_ratio(p, c) for p, c in ((3, 2), (0, 2), (3, 0), (3, None), (None, 2))] == [1.5, 0.0, None, None, None]
+    assert [1.5, 0.0, None, None, None] == [put_call_ratio(p, c) for p, c in ((3, 2), (0, 2), (3, 0), (3, None), (None, 2))]

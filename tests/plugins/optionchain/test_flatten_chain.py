@@ -1,4 +1,5 @@
 """What `flatten_chain` makes of every variant of the canonical chain."""
+# ruff: noqa: SIM300  # what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -97,7 +98,7 @@ def test_context_may_be_absent() -> None:
 def test_percent_from_change() -> None:
     """The change in percent is computed from spot and change where it is absent."""
     [row] = snapshots(context=context_fields(spot_price=110.0, spot_change=10.0, spot_change_pct=None))
-    assert row["spot_change_pct"] == 10.0
+    assert 10.0 == row["spot_change_pct"]
 
 
 def test_percent_of_nothing_is_null() -> None:
@@ -110,7 +111,7 @@ def test_percent_of_nothing_is_null() -> None:
 def test_pcr_without_calls_is_null() -> None:
     """A put-call ratio without call OI is null, not 0 and not an error."""
     [row] = snapshots(context={}, options=[option_fields(option_type="PE", oi=5), option_fields(oi=0)])
-    assert (row["total_call_oi"], row["total_put_oi"], row["pcr_ratio"]) == (0, 5, None)
+    assert (0, 5, None) == (row["total_call_oi"], row["total_put_oi"], row["pcr_ratio"])
 
 
 def test_unknown_open_interest_is_null() -> None:
@@ -122,7 +123,7 @@ def test_unknown_open_interest_is_null() -> None:
 def test_days_are_counted_in_india() -> None:
     """After 18:30 UTC it is the next day at the exchange."""
     days = [snapshots(timestamp=t, context={})[0]["days_to_expiry"] for t in ("2026-11-23T18:29:59Z", "2026-11-23T18:30:00Z")]
-    assert days == [1, 0]
+    assert [1, 0] == days
 
 
 def test_several_expiries() -> None:
@@ -150,7 +151,7 @@ def test_changes_are_computed_where_absent() -> None:
         option_fields(strike=1.0, price_change=None, oi_change=7, prev_close=None),
         option_fields(strike=2.0, price_change=None, oi_change=None, ltp=None, prev_oi=None),
     )
-    assert [(row["price_change"], row["oi_change"]) for row in rows] == [(0.05, 650), (None, 7), (None, None)]
+    assert [(0.05, 650), (None, 7), (None, None)] == [(row["price_change"], row["oi_change"]) for row in rows]
 
 
 def test_only_the_key_is_required() -> None:
@@ -163,7 +164,7 @@ def test_unknown_fields_are_ignored() -> None:
     """Upstream may add fields anywhere."""
     options = [option_fields(new={"deep": [1]}), option_fields(option_type="PE")]
     after = flattened(chain_json(version=2, context=context_fields(new=1), options=options))
-    assert (after.rejected, len(after.tables["options"].rows)) == ((), 2)
+    assert ((), 2) == (after.rejected, len(after.tables["options"].rows))
 
 
 def test_a_decoded_value_is_taken() -> None:
@@ -182,20 +183,20 @@ def test_a_value_that_json_cannot_hold(number: float) -> None:
     typed = msgspec.convert(chain_fields(options=[option_fields(), option_fields(strike=1.0, delta=number)]), Chain)
     plain = chain_fields(context=context_fields(spot_change=number))
     reasons = [flattened(make_message(0, value=value)).rejected[0].reason for value in (typed, plain)]
-    assert reasons == ["options[1].delta: expected a finite number", "context.spot_change: expected a finite number"]
+    assert ["options[1].delta: expected a finite number", "context.spot_change: expected a finite number"] == reasons
 
 
 def test_a_typed_value_is_checked_like_json() -> None:
     """A chain built in Python obeys the same bounds as one read from JSON."""
     typed = msgspec.convert(chain_fields(), Chain)
     negative = msgspec.structs.replace(typed, options=[msgspec.structs.replace(typed.options[0], oi=-1)])
-    assert flattened(make_message(0, value=negative)).rejected[0].reason == "options[0].oi: expected int >= 0"
+    assert "options[0].oi: expected int >= 0" == flattened(make_message(0, value=negative)).rejected[0].reason
 
 
 def test_neighbours_of_a_bad_chain_are_stored() -> None:
     """A bad chain is a dead letter, and leaves no row in either table."""
     bad = json.dumps(chain_fields(options=[option_fields(), option_fields(strike=-1)])).encode()
     after = flattened(chain_json(symbol_id=1), bad, chain_json(symbol_id=3))
-    assert [letter.message.position.offset for letter in after.rejected] * 2 == [1, 1]
-    assert (after.tables["snapshots"].column("symbol_id"), after.tables["options"].column("symbol_id")) == ([1, 3], [1, 1, 3, 3])
-    assert (after.tables["snapshots"].ends, after.tables["options"].ends) == ([1, 2], [2, 4])
+    assert [1] == [letter.message.position.offset for letter in after.rejected]
+    assert ([1, 3], [1, 1, 3, 3]) == (after.tables["snapshots"].column("symbol_id"), after.tables["options"].column("symbol_id"))
+    assert ([1, 2], [2, 4]) == (after.tables["snapshots"].ends, after.tables["options"].ends)

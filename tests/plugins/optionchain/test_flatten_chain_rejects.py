@@ -1,4 +1,5 @@
 """What `flatten_chain` rejects, with which reason; and that it never does worse than reject."""
+# ruff: noqa: SIM300  # what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ def flattened(*raws: bytes) -> Batch:
 
 def reason(raw: bytes) -> str:
     after = flattened(raw)
-    assert after.row_count == 0
+    assert 0 == after.row_count
     return after.rejected[0].reason
 
 
@@ -93,7 +94,7 @@ def test_reason_holds_no_data() -> None:
     """A reason never quotes what the message held."""
     secret = "s3cret"
     raws = [with_option(option_type=secret), chain_json(symbol_id=secret), chain_json(timestamp=secret), with_option(oi=secret)]
-    assert [why for why in map(reason, raws) if secret in why] == []
+    assert [] == [why for why in map(reason, raws) if secret in why]
 
 
 JSON = st.recursive(
@@ -108,7 +109,7 @@ ODD = JSON | st.sampled_from(CLASSICS)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_rejected(raw: bytes) -> None:
     """Bytes that are no chain are one dead letter each, and never another exception."""
-    assert len(flattened(raw).rejected) == 1
+    assert 1 == len(flattened(raw).rejected)
 
 
 @settings(max_examples=500)
@@ -121,10 +122,10 @@ def test_json_near_the_schema(top: dict[str, Any], context: dict[str, Any], opti
     """A chain with fields put wrong is stored whole or rejected whole, and its neighbour is always stored."""
     odd = chain_fields(context=context_fields(**context), options=[option_fields(**o) for o in options]) | top
     after = flattened(json.dumps(odd).encode(), chain_json())
-    assert len(after.messages) + len(after.rejected) == 2
+    assert 2 == len(after.messages) + len(after.rejected)
     rows = after.tables["options"]
     assert len(after.messages) == len(rows.ends) == len(after.tables["snapshots"].ends)
-    assert len(rows.rows) - rows.start_of(len(after.messages) - 1) == 2
+    assert 2 == len(rows.rows) - rows.start_of(len(after.messages) - 1)
 
 
 @settings(max_examples=300)
@@ -135,5 +136,5 @@ def test_mangled_bytes(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     after = flattened(bytes(raw))
-    assert len(after.messages) + len(after.rejected) == 1
+    assert 1 == len(after.messages) + len(after.rejected)
     assert all(re.fullmatch(r"[^\n]+", letter.reason) for letter in after.rejected)

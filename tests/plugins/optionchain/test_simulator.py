@@ -1,4 +1,5 @@
 """The simulated day: repeatable, in order, and such that every chain can be stored."""
+# ruff: noqa: SIM300  # what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ def test_same_seed_same_bytes() -> None:
 def test_another_seed_is_another_day() -> None:
     """Seeds differ, and so do days."""
     first = {next(iter(Simulator(seed, day, strikes=2))).value for seed in (1, 2) for day in (MONDAY, date(2026, 11, 24))}
-    assert len(first) == 4
+    assert 4 == len(first)
 
 
 def test_an_underlying_does_not_depend_on_the_others() -> None:
@@ -95,15 +96,15 @@ def test_message_is_one_expiry() -> None:
 
 def test_expiries() -> None:
     """Weeklies on their weekday, monthlies on the month's last such day; none before the day itself."""
-    assert [str(expiry) for expiry in expiries(UNDERLYINGS["BANKNIFTY"], MONDAY)] == ["2026-11-24", "2026-12-29", "2027-01-26"]
-    assert [str(expiry) for expiry in expiries(UNDERLYINGS["SENSEX"], MONDAY)] == [
+    assert ["2026-11-24", "2026-12-29", "2027-01-26"] == [str(expiry) for expiry in expiries(UNDERLYINGS["BANKNIFTY"], MONDAY)]
+    assert [
         "2026-11-26",
         "2026-12-03",
         "2026-12-10",
         "2026-12-17",
         "2026-12-31",
         "2027-01-28",
-    ]
+    ] == [str(expiry) for expiry in expiries(UNDERLYINGS["SENSEX"], MONDAY)]
 
 
 def test_volume_and_open_interest_build() -> None:
@@ -111,7 +112,7 @@ def test_volume_and_open_interest_build() -> None:
     day = chains(underlyings=["NIFTY"])
     nearest = [chain for chain in day if chain["options"][0]["expiry"] == "2026-11-24"]
     for before, after in pairwise(nearest):
-        assert [a for b, a in zip(before["options"], after["options"], strict=True) if a["volume"] < b["volume"]] == []
+        assert [] == [a for b, a in zip(before["options"], after["options"], strict=True) if a["volume"] < b["volume"]]
     totals = [chain["context"]["total_call_oi"] + chain["context"]["total_put_oi"] for chain in nearest]
     assert sum(option["prev_oi"] for option in nearest[0]["options"]) == totals[0] < totals[-1]
     assert {0} == {option["volume"] for option in nearest[0]["options"]}
@@ -162,8 +163,7 @@ def test_vendor_form_says_the_same(seed: int, day: date) -> None:
     """The vendor's form of a chain, normalised, is the canonical one but for what Upstox does not send."""
     simulator = Simulator(seed, day, strikes=10, interval_secs=7200)
     decoder = msgspec.json.Decoder(Envelope)
-    names = ("expiry", "strike", "option_type", "ltp", "bid", "ask", "bid_qty", "ask_qty", "prev_close", "price_change", "volume")
-    names += ("oi", "prev_oi", "oi_change", "iv")
+    names = ("expiry", "strike", "option_type", "ltp", "bid", "ask", "bid_qty", "ask_qty", "prev_close", "volume", "oi", "iv")
     for (_, chain), vendor in islice(zip(simulator.chains(), simulator.upstox(), strict=True), 12):
         normal = canonical(decoded(decoder, vendor.value))
         assert (chain.timestamp, chain.symbol, chain.symbol_id) == (normal.timestamp, normal.symbol, normal.symbol_id)
@@ -201,7 +201,7 @@ def test_command() -> None:
 def test_command_refuses() -> None:
     """An unknown symbol is a usage error that names the known ones."""
     result = CliRunner().invoke(simulate, ["--symbols", "NOPE"])
-    assert (result.exit_code, "known are NIFTY" in result.stderr) == (2, True)
+    assert (2, True) == (result.exit_code, "known are NIFTY" in result.stderr)
 
 
 def test_command_today() -> None:
@@ -215,4 +215,4 @@ def test_simulator_is_not_imported_with_the_plugin() -> None:
     """Loading the plugin leaves the simulator out: every start of the daemon would pay for it."""
     code = "import sys, stockifyd_optionchain; print([name for name in sys.modules if 'simulator' in name])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout == "[]\n"
+    assert "[]\n" == result.stdout

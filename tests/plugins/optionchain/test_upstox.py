@@ -1,4 +1,5 @@
 """Upstox's answers, recorded and made up, in the canonical form."""
+# ruff: noqa: SIM300  # what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -93,15 +94,15 @@ def test_command_emits_recorded_chains() -> None:
     for form, field in (("canonical", "timestamp"), ("upstox", "received_at")):
         result = CliRunner().invoke(simulate, [*options, "--form", form, "--day", "2026-11-23"])
         lines = [json.loads(line) for line in result.stdout.splitlines()]
-        assert [line["key"] for line in lines] == ["NIFTY:2024-06-20", "NIFTY:2024-06-27"]
+        assert ["NIFTY:2024-06-20", "NIFTY:2024-06-27"] == [line["key"] for line in lines]
         assert {(1795428000000, "2026-11-23T10:00:00Z")} == {(line["timestamp_ms"], line["value"][field]) for line in lines}
 
 
 def test_units_and_changes() -> None:
     """IV becomes a fraction, changes are computed, and Upstox's own greeks stay behind."""
     call, put = canonical_of(answer({"call_options": side(), "put_options": side(iv=0, oi=75.0)}))["options"]
-    assert (call["iv"], call["price_change"], call["oi_change"], call["oi"]) == (0.1432, 1.25, -25, 2125)
-    assert (put["iv"], put["delta"], put["option_type"], put["oi"]) == (None, None, "PE", 75)
+    assert (0.1432, 1.25, -25, 2125) == (call["iv"], call["price_change"], call["oi_change"], call["oi"])
+    assert (None, None, "PE", 75) == (put["iv"], put["delta"], put["option_type"], put["oi"])
 
 
 def test_context() -> None:
