@@ -56,10 +56,12 @@ class Registry:
         return cls._collect(candidates, load_spec or _no_specs_here, taken_commands)
 
     @classmethod
-    def of(cls, *components: type[Component[Any]], plugin: str = "given", version: str = "") -> Registry:
+    def of(
+        cls, *components: type[Component[Any]], plugin: str = "given", version: str = "", problems: Iterable[Problem] = ()
+    ) -> Registry:
         """A registry of these classes; TypeError if one is wrong. For tests and programs that need no plugins."""
         try:
-            return cls([Found(plugin, tuple(entry_of(c, plugin, version) for c in components))])
+            return cls([Found(plugin, tuple(entry_of(c, plugin, version) for c in components))], problems)
         except Broken as broken:
             raise TypeError(broken.reason) from broken
 

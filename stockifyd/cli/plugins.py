@@ -23,7 +23,7 @@ def plugins() -> None:
 @plugins.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def list_(settings: Settings, as_json: bool) -> None:
+def list_(settings: Settings, /, *, as_json: bool) -> None:
     """List component types, the plugins they come from, and plugins that were skipped."""
     entries, problems = settings.registry.entries, settings.registry.problems
     if as_json:
@@ -51,7 +51,7 @@ def list_(settings: Settings, as_json: bool) -> None:
 @click.argument("type_", metavar="TYPE")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def show(settings: Settings, type_: str, as_json: bool) -> None:
+def show(settings: Settings, /, type_: str, *, as_json: bool) -> None:
     """Show what a component does, its options and a sample."""
     found = [describe(entry) for entry in settings.registry.entries if entry.type == type_]
     if not found:

@@ -17,7 +17,7 @@ from stockifyd.spec.schema import FILE_NAME, compose, rendered
 )
 @click.option("--built-in", is_flag=True, help="Only what comes with stockifyd, without other plugins.")
 @click.pass_obj
-def schema(settings: Settings, folder: str | None, built_in: bool) -> None:
+def schema(settings: Settings, /, *, folder: str | None, built_in: bool) -> None:
     """Print the JSON Schema of pipelines, with the options of all plugins that are installed.
 
     For VS Code, begin a spec with: # yaml-language-server: $schema=../schemas/pipeline.schema.json

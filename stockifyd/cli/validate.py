@@ -16,7 +16,7 @@ from stockifyd.spec.guarantee import PLAIN
 @click.argument("specs", metavar="SPEC|DIR...", nargs=-1, required=True, type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
-def validate(settings: Settings, specs: tuple[str, ...], as_json: bool) -> None:
+def validate(settings: Settings, /, specs: tuple[str, ...], *, as_json: bool) -> None:
     """Check specs without a network. Exit code 1 if one has an error; warnings are no errors."""
     loaded = load_all(specs, settings.registry, strict=False)
     ok = all(one.ok for one in loaded)

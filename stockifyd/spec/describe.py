@@ -14,6 +14,7 @@ from stockifyd.discovery import Entry, schema_hook
 from stockifyd.spec.guarantee import PLAIN, of_sink
 from stockifyd.spec.schema import Schema, docs
 
+_UNSHOWN = "***"
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
@@ -75,7 +76,7 @@ def _options(schema: Schema, definitions: dict[str, Schema], prefix: str) -> Ite
             name=f"{prefix}{name}",
             type=_type(option, definitions),
             required=name in required,
-            default=None if name in required else option.get("default"),
+            default=None if name in required else option.get("default", _UNSHOWN if _is_secret(option) else None),
             description=option.get("description", ""),
         )
         below, infix = _nested(option, definitions)
@@ -116,8 +117,10 @@ def _sample(entry: Entry, schema: Schema, definitions: dict[str, Schema]) -> str
     required = schema.get("required", ())
     lines = [f"type: {entry.type}"]
     for name, option in schema.get("properties", {}).items():
-        value = _example(option, definitions) if name in required else option.get("default")
-        lines.append(f"{'' if name in required else '# '}{name}: {_flow(value)}")
+        if name in required:
+            lines.append(f"{name}: {_flow(_example(option, definitions))}")
+        elif "default" in option:
+            lines.append(f"# {name}: {_flow(option['default'])}")
     if entry.role == "source":
         return "\n".join(["source:", *(f"  {line}" for line in lines)]) + "\n"
     return "\n".join([f"{entry.role}s:", f"  - {lines[0]}", *(f"    {line}" for line in lines[1:])]) + "\n"
@@ -146,6 +149,10 @@ def _example_of_type(schema: Schema, definitions: dict[str, Schema]) -> Any:
         return {"example": _example(below, definitions)} if isinstance(below, dict) else {}
     plain = {"integer": schema.get("minimum", 1), "number": schema.get("minimum", 1.0), "boolean": False, "null": None}
     return plain.get(schema.get("type", ""), "${SECRET}" if schema.get("format") == "secret" else "example")
+
+
+def _is_secret(schema: Schema) -> bool:
+    return schema.get("format") == "secret"
 
 
 def _flow(value: Any) -> str:

@@ -51,13 +51,14 @@ class Document:
 
     def note(self, mark: Mark, path: Path, fact: str, hint: str = "", *, severity: Literal["error", "warning"] = "error") -> None:
         finding = Finding(self.file, mark, dotted(path), one_line(fact), one_line(hint), severity)
-        if finding not in self.findings:
+        room = sum(f.severity == severity for f in self.findings) < MAX_FINDINGS  # warnings must not crowd out an error
+        if room and finding not in self.findings:
             self.findings.append(finding)
 
     @property
     def full(self) -> bool:
         """Enough was found; more would not be read."""
-        return len(self.findings) >= MAX_FINDINGS
+        return sum(f.severity == "error" for f in self.findings) >= MAX_FINDINGS
 
     @property
     def failed(self) -> bool:
@@ -105,7 +106,7 @@ class Document:
         """Text in which values from outside are as the file has them: they may be secrets."""
         for filled in sorted(self.filled.values(), key=lambda f: -len(f.text)):
             for shown in {filled.text, repr(filled.text)[1:-1]}:
-                if not filled.missing and shown:
+                if not filled.missing and shown and shown in text:
                     pattern = re.escape(shown) if len(shown) >= SHORT else rf"(?<!\w){re.escape(shown)}(?!\w)"
                     text = re.sub(pattern, filled.raw.replace("\\", r"\\"), text)
         return text

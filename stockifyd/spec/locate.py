@@ -27,7 +27,7 @@ def locate(message: str, options: Options, configured: Callable[[Options], Any])
     fact = message[: found.start()] if found else message
     path: Path = ()
     for index, key in _STEP.findall(found.group(1)) if found else ():
-        step = key or (int(index) if index.isdigit() else _guilty(message, options, path, configured))
+        step = key or (int(index) if index.isdigit() else _guilty(message, options, path=path, configured=configured))
         if not _has(_value(options, path), step):
             break
         path = (*path, step)
@@ -37,7 +37,7 @@ def locate(message: str, options: Options, configured: Callable[[Options], Any])
     return path, fact[:1].lower() + fact[1:] if fact.startswith(_OF_MSGSPEC) else fact
 
 
-def _guilty(message: str, options: Options, path: Path, configured: Callable[[Options], Any]) -> str:
+def _guilty(message: str, options: Options, *, path: Path, configured: Callable[[Options], Any]) -> str:
     """The entry of a mapping that is refused with the same words when it is the only one there."""
     entries = _value(options, path)
     for key in entries if isinstance(entries, dict) else ():

@@ -11,6 +11,7 @@ from stockifyd.api import Config, StockifydError, configure
 from stockifyd.discovery import RESERVED_OPTIONS, Entry, Role
 from stockifyd.registry import Registry
 from stockifyd.spec.document import Document
+from stockifyd.spec.explain import component_at
 from stockifyd.spec.findings import Path, dotted
 from stockifyd.spec.locate import locate
 from stockifyd.spec.model import ComponentSpec, Delivery
@@ -54,30 +55,31 @@ class Parts:
 def read_parts(document: Document, registry: Registry) -> Parts:
     """The components of a document whose shape was checked; what their own options refuse is noted."""
     return Parts(
-        source=_part(document, registry, "source", ("source",)),
-        transforms=_listed(document, registry, "transform", ("transforms",)),
-        sinks=_listed(document, registry, "sink", ("sinks",)),
-        dead_letters=_part(document, registry, "sink", DEAD_LETTERS),
+        source=_part(document, registry, path=("source",)),
+        transforms=_listed(document, registry, path=("transforms",)),
+        sinks=_listed(document, registry, path=("sinks",)),
+        dead_letters=_part(document, registry, path=DEAD_LETTERS),
         delivery=_delivery(document),
     )
 
 
-def _listed(document: Document, registry: Registry, role: Role, path: Path) -> tuple[Part, ...]:
+def _listed(document: Document, registry: Registry, *, path: Path) -> tuple[Part, ...]:
     values = document.value(path)
     each = range(len(values)) if isinstance(values, list) else ()
-    return tuple(part for i in each if (part := _part(document, registry, role, (*path, i))))
+    return tuple(part for i in each if (part := _part(document, registry, path=(*path, i))))
 
 
-def _part(document: Document, registry: Registry, role: Role, path: Path) -> Part | None:
+def _part(document: Document, registry: Registry, *, path: Path) -> Part | None:
     value = document.value(path)
     word = value.get("type") if isinstance(value, dict) else None
-    entry = registry.get(role, word) if isinstance(word, str) else None
+    owner = component_at(path)
+    entry = registry.get(owner[1], word) if owner and isinstance(word, str) else None
     if entry is None:
         return None
     name, required = value.get("name"), value.get("required", True)
     default = "dead_letters" if path == DEAD_LETTERS else entry.type
     config = None if _refused(document, path) else _config(document, path, entry)
-    return Part(role, path, entry, name if isinstance(name, str) else default, config, required is not False)
+    return Part(entry.role, path, entry, name if isinstance(name, str) else default, config, required is not False)
 
 
 def _refused(document: Document, path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import Any, cast
 
 from stockifyd.api import LedgerSink, Sink, StockifydError, Tables, Transform
 from stockifyd.spec.build import make, tables_after
@@ -92,7 +92,8 @@ def _arriving(document: Document, transforms: Sequence[Part]) -> Tables | None:
         if spec is None or tables is None:
             return None
         try:
-            tables = tables_after(cast("Transform[object]", make(spec, "validate", tables=tables)), tables)  # type: ignore[type-var]
+            after = tables_after(cast("Transform[Any]", make(spec, "validate", tables=tables)), tables)
+            tables = None if after is None else dict(after)
         except (ValueError, StockifydError) as error:
             document.report(part.path, document.scrub(bug(error) if isinstance(error, StockifydError) else str(error)))
             return None
@@ -109,7 +110,7 @@ def _check_wants(document: Document, sink: Part, arriving: Tables) -> None:
     if spec is None:
         return
     try:
-        wants = cast("Sink[object]", make(spec, "validate", tables=arriving)).wants()  # type: ignore[type-var]
+        wants = dict(cast("Sink[Any]", make(spec, "validate", tables=arriving)).wants())
     except Exception as error:  # noqa: BLE001  the author's code
         document.report(
             sink.path, f"{sink.entry.type!r} cannot say its tables: {document.scrub(bug(error))}", report_it(sink.entry)
@@ -121,10 +122,10 @@ def _check_wants(document: Document, sink: Part, arriving: Tables) -> None:
             there = did_you_mean(table, arriving) or "no transform makes a table"
             document.report_key(path, f"no table {quoted(table)} arrives here", there)
         else:
-            _check_columns(document, path, table, columns, arriving[table])
+            _check_columns(document, path, table=table, wanted=columns, there=arriving[table])
 
 
-def _check_columns(document: Document, path: Path, table: str, wanted: Sequence[str], there: Sequence[str]) -> None:
+def _check_columns(document: Document, path: Path, *, table: str, wanted: Sequence[str], there: Sequence[str]) -> None:
     for column in wanted if there else ():
         if column not in there:
             fact = f"table {quoted(table)} has no column {quoted(column)}"

@@ -55,8 +55,8 @@ def compose(registry: Registry, *, placeholders: bool = False) -> Schema:
         "$defs": {},
     }
     for role in ("source", "transform", "sink"):
-        ours = [entry for entry in entries if entry.role == role]
-        schema["$defs"][role] = _role(role, ours, {e.type: references[e.role, e.type] for e in ours}, definitions)
+        ours = [(e, definitions[references[e.role, e.type].rpartition("/")[2]]) for e in entries if e.role == role]
+        schema["$defs"][role] = _role(role, ours)
     used = {reference.rpartition("/")[2] for reference in references.values()}
     schema["$defs"] |= {name: definitions[name] for name in sorted(definitions) if name not in used and name != "Delivery"}
     closed = _closed(schema)
@@ -110,11 +110,10 @@ def _properties(definitions: Mapping[str, Schema]) -> Schema:
     }
 
 
-def _role(role: str, entries: list[Entry], references: Mapping[str, str], definitions: Mapping[str, Schema]) -> Schema:
+def _role(role: str, entries: list[tuple[Entry, Schema]]) -> Schema:
     common: Schema = {"name": _COMPONENT_NAME} | ({"required": _REQUIRED} if role == "sink" else {})
     branches = []
-    for entry in entries:
-        options = definitions[references[entry.type].rpartition("/")[2]]
+    for entry, options in entries:
         branches.append(
             {
                 "if": {"properties": {"type": {"const": entry.type}}, "required": ["type"]},
@@ -126,7 +125,7 @@ def _role(role: str, entries: list[Entry], references: Mapping[str, str], defini
                 },
             }
         )
-    word: Schema = {"enum": [e.type for e in entries], "enumDescriptions": [summary(e) for e in entries]}
+    word: Schema = {"enum": [e.type for e, _ in entries], "enumDescriptions": [summary(e) for e, _ in entries]}
     return {
         "type": "object",
         "required": ["type"],

@@ -207,7 +207,7 @@ class TestCommandsOfPlugins:
     def test_load_bad_spec(self, settings: Settings, spec: Path) -> None:
         """A bad spec ends the command with its findings on stderr and exit code 78."""
         spec.write_bytes(VALID.replace(b"rate: 20", b"rate: ${SURELY_NOT_SET}"))
-        done = call(with_command(settings, settings.components), "ask", spec)
+        done = call(with_command(settings, lambda spec: [settings.components(spec)]), "ask", spec)
         assert (done.exit_code, done.stderr.splitlines()[0]) == (
             78,
             f"{spec}:6:9: source.rate: variable SURELY_NOT_SET is not set",
