@@ -54,7 +54,8 @@ class Message:
 class DeadLetter(NamedTuple):
     """A rejected message, as a sink stores it.
 
-    `stage` is the name of the component that rejected it, `code` the far side's own (an SQLSTATE), `row` the row inside the message.
+    `stage` is the name of the component that rejected it, `code` the far side's own (an SQLSTATE), `row` the row inside the
+    message.
     """
 
     message: Message

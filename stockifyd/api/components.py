@@ -126,9 +126,8 @@ class LedgerSink(Sink[C]):
 
     async def skip(self, partition: Partition, span: Span, reason: str) -> None:
         """Move a partition that we own over offsets that its source has lost, and record the gap with its reason."""
-        raise Drift(
-            f"{partition.topic}/{partition.number}: {span.base} to {span.next} are lost: {reason}, and {self.type!r} keeps no gaps"
-        )
+        where = f"{partition.topic}/{partition.number}: {span.base} to {span.next}"
+        raise Drift(f"{where} are lost: {reason}, and {self.type!r} keeps no gaps")
 
 
 class Claims(Protocol):
