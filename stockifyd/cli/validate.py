@@ -36,7 +36,10 @@ def _print(loaded: Loaded) -> None:
         return
     click.echo(f"{loaded.path}: pipeline {loaded.pipeline!r} promises {PLAIN[loaded.guarantee]}")
     for promise in loaded.promises:
-        click.echo(f"  sink {promise.sink!r}{'' if promise.required else ' (not required)'}: {PLAIN[promise.guarantee]}")
+        given = (
+            PLAIN[promise.guarantee] if promise.guarantee else "not required: batches that it cannot take are dropped and counted"
+        )
+        click.echo(f"  sink {promise.sink!r}: {given}")
 
 
 def _summary(loaded: list[Loaded]) -> str:

@@ -22,10 +22,10 @@ SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What one sink gives."""
+    """What one sink gives; nothing where it is not required: what it cannot take is dropped."""
 
     sink: str
-    guarantee: Guarantee
+    guarantee: Guarantee | None
     required: bool = True
 
 
@@ -110,7 +110,7 @@ def _promises(parts: Parts) -> tuple[Promise, ...]:
     if parts.source is None:
         return ()
     source = parts.source.entry.component
-    return tuple(Promise(s.name, of_sink(source, s.entry.component), s.required) for s in parts.sinks)
+    return tuple(Promise(s.name, of_sink(source, s.entry.component) if s.required else None, s.required) for s in parts.sinks)
 
 
 def _spec(document: Document, parts: Parts, file: str) -> Spec | None:

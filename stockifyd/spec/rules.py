@@ -52,6 +52,10 @@ def _check_required(document: Document, parts: Parts) -> None:
     if parts.sinks and not any(sink.required for sink in parts.sinks):
         fact = "no sink is required, so nothing ever holds a message to be delivered"
         document.report(("sinks",), fact, "remove `required: false` from one of them")
+    for sink in parts.sinks:
+        if not sink.required and issubclass(sink.entry.component, LedgerSink):
+            fact = f"sink {quoted(sink.name)} keeps a ledger, which allows no gaps, so it cannot be left behind"
+            document.report((*sink.path, "required"), fact, "remove `required: false`")
 
 
 def _check_guarantee(document: Document, parts: Parts) -> None:
@@ -70,7 +74,7 @@ def _check_dead_letters(document: Document, parts: Parts) -> None:
     ledgers = [sink for sink in parts.sinks if issubclass(sink.entry.component, LedgerSink)]
     if ledgers or document.value(DEAD_LETTERS[:2]) is not None or not parts.sinks or document.failed:
         return
-    fact = "a rejected message is not stored anywhere: no sink keeps a ledger, and there are no dead letters"
+    fact = "the first message that is rejected halts this pipeline: no sink keeps a ledger, and there are no dead letters"
     document.report(("sinks",), fact, "add `delivery: {dead_letters: {sink: {type: ...}}}`", severity="warning")
 
 

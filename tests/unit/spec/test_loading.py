@@ -221,7 +221,19 @@ class TestGuarantee:
 
     def test_no_required_sink(self) -> None:
         """A pipeline without a required sink would never hold anything to be delivered."""
-        assert not check(("type: tub\n", "type: tub\n    required: false\n")).ok
+        assert not check(("type: tub\n", "type: jar\n    required: false\n")).ok
+
+    def test_ledger_is_required(self) -> None:
+        """A sink that keeps a ledger cannot drop batches, so it must be required."""
+        found = check(
+            ("type: tub\n", "type: tub\n    name: a\n    required: false\n"), ("delivery:", "  - {type: jar, name: b}\ndelivery:")
+        )
+        assert [(f.path, f.severity) for f in found.findings][:1] == [("sinks[0].required", "error")]
+
+    def test_promise_of_optional_sink(self) -> None:
+        """A sink that is not required promises nothing."""
+        two = ("type: tub\n", "type: tub\n    name: a\n"), ("delivery:", "  - {type: jar, name: b, required: false}\ndelivery:")
+        assert [p.guarantee for p in check(*two).promises] == ["exactly_once", None]
 
 
 class TestDeadLetters:
