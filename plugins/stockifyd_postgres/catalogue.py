@@ -37,10 +37,10 @@ OWN = {
     "gaps": "SELECT, INSERT",
     "dead_letters": "SELECT, INSERT",
 }
-OWN_RIGHTS = """SELECT t.name, to_regclass('stockifyd.' || t.name) IS NOT NULL AS there, r.right
-FROM unnest($1::text[], $2::text[]) AS t(name, rights) CROSS JOIN unnest(string_to_array(t.rights, ', ')) AS r(right)
+OWN_RIGHTS = """SELECT t.name, to_regclass('stockifyd.' || t.name) IS NOT NULL AS there, r.needed
+FROM unnest($1::text[], $2::text[]) AS t(name, rights) CROSS JOIN unnest(string_to_array(t.rights, ', ')) AS r(needed)
 WHERE CASE WHEN to_regclass('stockifyd.' || t.name) IS NULL THEN true
-           ELSE NOT has_table_privilege(to_regclass('stockifyd.' || t.name)::oid, r.right) END"""
+           ELSE NOT has_table_privilege(to_regclass('stockifyd.' || t.name)::oid, r.needed) END"""
 SCHEMA = """SELECT count(*) > 0, coalesce(bool_or(has_schema_privilege(oid, 'USAGE')), false)
 FROM pg_namespace WHERE nspname = 'stockifyd'"""
 HYPERTABLES = """SELECT hypertable_schema::text, hypertable_name::text, column_name::text FROM timescaledb_information.dimensions
@@ -195,7 +195,7 @@ async def _own_findings(transaction: Transaction) -> list[str]:
     rows = await transaction.fetch(OWN_RIGHTS, list(OWN), list(OWN.values()))
     absent = sorted({r["name"] for r in rows if not r["there"]})
     return [f"the table stockifyd.{name} is not there" for name in absent] + [
-        f"the role has no {r['right']} on stockifyd.{r['name']}" for r in rows if r["there"]
+        f"the role has no {r['needed']} on stockifyd.{r['name']}" for r in rows if r["there"]
     ]
 
 

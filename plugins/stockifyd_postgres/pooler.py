@@ -10,7 +10,7 @@ from stockifyd_postgres.connection import Session
 
 Pooling = Literal["none", "session", "transaction"]
 ROUNDS = 3
-PATIENCE_SECS = 5.0
+PATIENCE_SECS = 3.0
 
 
 async def recognise(session: Session) -> Pooling:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Self
 
 CHUNK = 64 * 1024
-ANSWER_SECS = 3.0
+ANSWER_SECS = 1.5
 
 
 @dataclass(eq=False)
