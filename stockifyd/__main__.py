@@ -1,4 +1,4 @@
-"""`python -m stockifyd`."""
+"""`python -m stockifyd`: the command line."""
 
 from stockifyd.cli.main import main
 

@@ -96,7 +96,7 @@ class Found:
     commands: Mapping[str, click.Command] = field(default_factory=dict)
 
 
-class Broken(Exception):  # noqa: N818  a finding about a plugin, not a failure of ours
+class Broken(Exception):
     """A plugin cannot be used. `brings`: the components it was to bring, as far as they are known."""
 
     def __init__(self, reason: str, where: str = "", brings: tuple[Key, ...] = ()) -> None:

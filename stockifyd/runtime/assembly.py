@@ -70,8 +70,7 @@ class Assembly:
         return self._assembled(components)
 
     def _assembled(self, components: LaneComponents) -> Lane:
-        required = [*components.sinks, *([components.dead_letters] if components.dead_letters else [])]
-        ledgers = Ledgers(required, accept_new=self._accept_new_ledger)
+        ledgers = Ledgers(components.sinks, accept_new=self._accept_new_ledger)
         side = [SideSink(sink, self._counters, self._log) for sink in components.side]
         delivery = Delivery(
             components.sinks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ class Ledgers:
 
     def __init__(self, sinks: Sequence[Sink[Any]], *, accept_new: bool = False) -> None:
         self.sinks: tuple[LedgerSink[Any], ...] = tuple(s for s in sinks if isinstance(s, LedgerSink))
-        self.locks = {id(sink): asyncio.Lock() for sink in sinks}
+        self.locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.next: dict[str, dict[Partition, int]] = {sink.context.name: {} for sink in self.sinks}
         self._accept_new = accept_new
 

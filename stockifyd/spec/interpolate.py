@@ -31,7 +31,7 @@ class Interpolated:
     wrong: list[tuple[str, str]] = field(default_factory=list)
 
 
-class _Missing(Exception):  # noqa: N818  not a failure where a spec is only validated
+class _Missing(Exception):
     """Nothing stands behind a placeholder: fact and hint."""
 
 

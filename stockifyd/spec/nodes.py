@@ -46,7 +46,7 @@ class MapNode:
 Node = ScalarNode | ListNode | MapNode
 
 
-class Unreadable(Exception):  # noqa: N818  a reason to stop reading, not a failure of ours
+class Unreadable(Exception):
     """The text is not one YAML document; reading stops here."""
 
     def __init__(self, mark: Mark, fact: str, hint: str = "") -> None:

@@ -261,6 +261,20 @@ async def test_dead_letter_sink_gets_a_table() -> None:
     assert [row[:3] for row in letters.rows["dead_letters"]] == [("contract", 0, 1)]
 
 
+async def test_ledger_sink_may_keep_dead_letters_and_is_no_ledger_of_the_pipeline() -> None:
+    """It gets the table and nothing else, and its offsets are not the pipeline's."""
+    topic, store, letters = MemoryTopic("a", "bad", "c"), MemoryStore(), MemoryStore()
+
+    def lane() -> LaneComponents:
+        dead = make(MemoryLedger, context("letters"), store=letters.name)
+        return LaneComponents([make(MemoryRows, context("rows"))], [make(MemorySink, context("s"), store=store.name)], (), dead)
+
+    await finish(blueprint(topic, store, make_lane=lane))
+    assert list(letters.rows) == ["dead_letters"]
+    assert letters.next == {}
+    assert topic.committed == {Partition("contract"): 3}
+
+
 async def test_receipt_that_rejects_is_followed() -> None:
     """A plain sink may answer with what it refused; the rest is durable."""
     topic, store, letters = MemoryTopic(*bodies(10)), MemoryStore(), MemoryStore()
