@@ -15,6 +15,7 @@ from pathlib import Path
 VERSION = "4.1.0"
 POM = Path(__file__).with_name("kafka.pom.xml")
 MODULES = "org.apache.kafka.common.security"
+PROTOCOLS = "CLIENT:PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL"
 CLUSTER_ID = "c3RvY2tpZnlkLWthZmthMQ"
 JAVA = ("java", "-Xms96m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true")
 
@@ -75,10 +76,11 @@ class KafkaServer:
 
     def __init__(self, folder: Path, *, properties: Mapping[str, str] | None = None) -> None:
         self.folder = folder
-        self.port, self.direct_port, self.sasl_port, self._controller_port = free_ports(4)
+        self.port, self.direct_port, self.sasl_port, self.tls_port, self._controller_port = free_ports(5)
         self.advertised_port = self.port
         self.properties = dict(properties or {})
         self.users: dict[str, str] = {}
+        self.certificate: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -95,6 +97,11 @@ class KafkaServer:
     def sasl(self) -> str:
         """The door that asks for a user and a password; there is one where `users` are set."""
         return f"127.0.0.1:{self.sasl_port}"
+
+    @property
+    def tls(self) -> str:
+        """The door with TLS; there is one where `certificate` (a PEM file of key and certificate) is set."""
+        return f"127.0.0.1:{self.tls_port}"
 
     @property
     def pid(self) -> int:
@@ -176,6 +183,8 @@ class KafkaServer:
         doors = {"CLIENT": (self.port, self.advertised_port), "DIRECT": (self.direct_port, self.direct_port)}
         if self.users:
             doors["SASL"] = (self.sasl_port, self.sasl_port)
+        if self.certificate:
+            doors["TLS"] = (self.tls_port, self.tls_port)
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
@@ -186,7 +195,7 @@ class KafkaServer:
                 (name, own) for name, (own, _) in [*doors.items(), ("CONTROLLER", (self._controller_port, 0))]
             ),
             "advertised.listeners": _listeners((name, shown) for name, (_, shown) in doors.items()),
-            "listener.security.protocol.map": "CLIENT:PLAINTEXT,DIRECT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT",
+            "listener.security.protocol.map": PROTOCOLS,
             "log.dirs": str(self.folder / "data"),
             "num.partitions": "1",
             "auto.create.topics.enable": "false",
@@ -203,8 +212,12 @@ class KafkaServer:
             "num.network.threads": "2",
             "num.io.threads": "4",
             **(self._sasl_settings() if self.users else {}),
+            **(self._tls_settings() if self.certificate else {}),
             **self.properties,
         }
+
+    def _tls_settings(self) -> dict[str, str]:
+        return {"listener.name.tls.ssl.keystore.type": "PEM", "listener.name.tls.ssl.keystore.location": str(self.certificate)}
 
     def _sasl_settings(self) -> dict[str, str]:
         plain = " ".join(f'user_{user}="{password}"' for user, password in self.users.items())

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from stockifyd.api import Drift, Fenced, Message, Partition, Source, Span
 
@@ -120,7 +121,7 @@ class Ledger:
         ).fetchall()
 
 
-async def pump(source: Source[object], ledger: Ledger, *, until: asyncio.Event | None = None) -> None:  # type: ignore[type-var]
+async def pump(source: Source[Any], ledger: Ledger, *, until: asyncio.Event | None = None) -> None:
     """Read and store for ever, or until the event; begin again when fenced, as the runtime does."""
     while until is None or not until.is_set():
         reading = source.read(ledger)

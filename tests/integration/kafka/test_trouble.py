@@ -12,6 +12,8 @@ import pytest
 from kit.eventually import eventually
 from kit.kafka import KafkaServer, free_ports
 from kit.kafka_topics import create_topic, produce, produce_all
+from stockifyd_kafka.assignment import Resume
+from stockifyd_kafka.member import Action, Member
 
 from stockifyd.api import Drift, Message, Partition, Unavailable
 
@@ -229,3 +231,19 @@ async def test_several_topics(bench: Any, caplog: pytest.LogCaptureFixture) -> N
     async with bench.reading(ledger, topics=[bench.topic, other]):
         await eventually(lambda: ledger.stored(other))
     assert f"✓ Assigned partitions: {bench.topic} [0, 1], {other} [0, 1]" in caplog.text
+
+
+@pytest.mark.slow
+async def test_a_stall_that_nothing_cures_ends_the_reading(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More to read, nothing comes: connected anew three times, then Unavailable."""
+    await bench.topic_with(1)
+    await produce(bench.direct, bench.topic, [b"a"])
+    perform = Member.perform
+
+    def deaf(member: Member, actions: Sequence[Action]) -> None:
+        perform(member, [action for action in actions if not isinstance(action, Resume)])
+
+    monkeypatch.setattr(Member, "perform", deaf)
+    async with bench.reading(bench.ledger(), stall_secs=1.5) as task:
+        with pytest.raises(Unavailable, match=r"more to read, but nothing came .* connecting anew 3 times"):
+            await task

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
+import yaml
 from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
+
+import stockifyd_kafka
+from stockifyd.api import Drift, StockifydError, Unavailable, configure
 from stockifyd_kafka import Kafka, KafkaOptions
 from stockifyd_kafka.claiming import Beginning, brief
 from stockifyd_kafka.errors import CURES, meaning
 
-from stockifyd.api import Drift, StockifydError, Unavailable, configure
-
+SAMPLE = Path(stockifyd_kafka.__file__).with_name("kafka.sample.yaml")
 LEAST = {"brokers": "k:9092", "topics": ["t"], "group": "g"}
 
 
@@ -139,3 +145,11 @@ def test_an_own_error_stays_what_it_is() -> None:
     """What the runtime knows is not wrapped."""
     error: StockifydError = Unavailable("away")
     assert meaning(error, "doing") is error
+
+
+def test_the_sample_shows_every_option_with_its_default() -> None:
+    """What is commented there is what holds without it."""
+    text = SAMPLE.read_text()
+    shown = dict(re.findall(r"^  # (\w+): (.*?)(?: +#.*)?$", text, re.MULTILINE))
+    defaults = {f.name: f.default for f in msgspec.structs.fields(KafkaOptions) if not f.required}
+    assert yaml.safe_load("\n".join(f"{name}: {value}" for name, value in shown.items())) == defaults
