@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from stockifyd_kafka import Kafka, KafkaOptions
-
 from stockifyd.api import Context, configure
+from stockifyd_kafka import Kafka, KafkaOptions
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.eventually import eventually
 from kit.kafka import KafkaServer
 from kit.kafka_topics import create_topic
 from kit.ledger import Ledger, pump
-from stockifyd_kafka import Kafka, KafkaOptions
-
 from stockifyd.api import Context, configure
+from stockifyd_kafka import Kafka, KafkaOptions
 
 _numbers = itertools.count(1)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.kafka_topics import produce
 
+from kit.kafka_topics import produce
 from stockifyd.api import Drift
 
 

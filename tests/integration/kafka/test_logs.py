@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from kit.eventually import eventually
 from kit.kafka_topics import committed, create_topic, delete_records, delete_topic, produce, produce_transaction
-
 from stockifyd.api import Drift
 
 

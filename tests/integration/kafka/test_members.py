@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from kit.eventually import eventually
 from kit.kafka_member import MemberProcess
 from kit.kafka_topics import produce_all

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+
 from kit.eventually import eventually
 from kit.kafka_topics import add_partitions, committed, produce
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.kafka import KafkaServer
 from kit.kafka_topics import create_topic, produce
-
 from stockifyd.api import Drift
 
 

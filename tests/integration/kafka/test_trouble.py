@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.eventually import eventually
 from kit.kafka import KafkaServer, free_ports
 from kit.kafka_topics import create_topic, produce, produce_all
+from stockifyd.api import Drift, Message, Partition, Unavailable
 from stockifyd_kafka.assignment import Resume
 from stockifyd_kafka.member import Action, Member
-
-from stockifyd.api import Drift, Message, Partition, Unavailable
 
 
 async def test_no_broker_is_unavailable(bench: Any) -> None:
