@@ -104,7 +104,10 @@ class Postgres(LedgerSink[PostgresOptions]):
         return {name: table.columns for name, table in self.config.tables.items()}
 
     async def stored(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        await self.days.ensure_around(self.session, self.loader.targets.values())
+        try:
+            await self.days.ensure_around(self.session, self.loader.targets.values())
+        except Retry as error:  # the partitions of the days to come can wait for the next look; a batch makes its own
+            self.context.log.debug("partitions could not be made ahead", extra={"reason": error.reason})
         async with self.session.transaction() as transaction:
             return {
                 partition: entry.next_offset for partition, entry in (await self.ledger.read(transaction, partitions)).items()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from kit.pgbouncer import PgBouncer
 from kit.postgres import PostgresServer
 

@@ -8,10 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from kit.fixtures_postgres import Database
+from stockifyd.api import Batch, Component, Components, Context, Message, Partition, Position, Row, Span, Table, configure
 from stockifyd_postgres.migrate import Wishes, apply, owner_address
 from stockifyd_postgres.sink import Postgres
-
-from stockifyd.api import Batch, Component, Components, Context, Message, Partition, Position, Row, Span, Table, configure
 
 TOPIC = Partition("market.enriched", 0, "cluster-of-tests")
 COLUMNS = ("timestamp", "symbol_id", "expiry", "strike_price", "option_type", "ltp", "oi")

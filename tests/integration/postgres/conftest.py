@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+
 from kit.fixtures_postgres import Database
 from kit.postgres_sink import make_sink, migrate
 from stockifyd_postgres.sink import Postgres

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.postgres_sink import COLUMNS, TOPIC, batch_of, make_sink, migrate, option_rows, options_batch
 
+from kit.postgres_sink import COLUMNS, TOPIC, batch_of, make_sink, migrate, option_rows, options_batch
 from stockifyd.api import Drift, Fenced, Receipt
 
 COUNT = "SELECT count(*) FROM option_contracts"

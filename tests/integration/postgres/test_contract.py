@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from kit.fixtures_postgres import Database
 from kit.postgres_sink import make_sink, migrate
-from stockifyd_postgres.sink import Postgres
-
 from stockifyd.api import Row
 from stockifyd.testing import LedgerContract
+from stockifyd_postgres.sink import Postgres
 
 TABLES = {"options": {"into": "rows"}}
 

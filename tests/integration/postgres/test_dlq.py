@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from kit.postgres_sink import COLUMNS, TOPIC, components, make_sink, message, option_rows
-from stockifyd_postgres.dlq import dlq_command
 
+from kit.postgres_sink import COLUMNS, TOPIC, components, make_sink, message, option_rows
 from stockifyd.api import Batch, Config, Context, DeadLetter, Drift, Reject, Row, Span, Transform
+from stockifyd_postgres.dlq import dlq_command
 
 Dlq = Callable[..., Any]
 

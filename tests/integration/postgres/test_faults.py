@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+
 from kit.pgbouncer import PgBouncer
 from kit.postgres import PostgresServer
 from kit.postgres_sink import TOPIC, make_sink, migrate, options_batch
 from kit.proxy import PostgresProxy, commit, copy_data, swap
-from stockifyd_postgres import connection
-
 from stockifyd.api import Fenced, Receipt, Retry, Unavailable
+from stockifyd_postgres import connection, wire
 
 COUNT = "SELECT count(*) FROM option_contracts"
 
@@ -108,9 +108,11 @@ async def test_a_peer_that_stops_reading_in_copy_ends(sink: Any, proxy: Postgres
     """asyncpg waits for ever in a COPY whose peer reads no more, even terminated: the wait is cancelled."""
     monkeypatch.setattr(connection, "GRACE_SECS", 0.5)
     object.__setattr__(sink.session, "options", type(sink.config)(tables=sink.config.tables, statement_timeout_ms=1000))
+    monkeypatch.setattr(wire, "ROWS_A_COPY", 10**9)  # more in one COPY than the kernel's buffers hold
     proxy.bandwidth = 1000
     with pytest.raises(Unavailable):
         await sink.write(options_batch(1, 400, rows=500))
+    assert [task for task in asyncio.all_tasks() if "copy_records_to_table" in repr(task)] == []
     proxy.reset_links()
     proxy.bandwidth = 0
     assert await sink.write(options_batch(1, 1)) == Receipt(rows=4)

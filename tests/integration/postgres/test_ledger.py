@@ -8,8 +8,8 @@ from typing import Any
 
 import asyncpg
 import pytest
-from kit.postgres_sink import TOPIC, make_sink, message, migrate, option_rows, options_batch
 
+from kit.postgres_sink import TOPIC, make_sink, message, migrate, option_rows, options_batch
 from stockifyd.api import Batch, Drift, Fenced, Partition, Receipt, Span
 
 COUNT = "SELECT count(*) FROM option_contracts"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
 from kit.fixtures_postgres import READER, WRITER, Database
 from kit.postgres_sink import components, make_sink, now
 from stockifyd_postgres.migrate import migrate_command

@@ -6,12 +6,12 @@ import logging
 from typing import Any
 
 import pytest
+
 from kit.fixtures_postgres import WRITER, Database
 from kit.pgbouncer import PgBouncer
 from kit.postgres_sink import LOG, MARKET, TOPIC, batch_of, make_sink, migrate, option_rows, options_batch
-from stockifyd_postgres.sink import Postgres
-
 from stockifyd.api import Context, Drift, Receipt, Unavailable
+from stockifyd_postgres.sink import Postgres
 
 
 async def test_the_greeting_names_pooler_and_mode(opened: Any, market: Any, caplog: Any) -> None:

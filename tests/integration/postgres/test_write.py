@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from kit.postgres_sink import TOPIC, batch_of, make_sink, message, now, option_rows, options_batch
 
+from kit.postgres_sink import TOPIC, batch_of, make_sink, message, now, option_rows, options_batch
 from stockifyd.api import Batch, DeadLetter, Drift, Fenced, Partition, Receipt, Reject, Span
 
 COUNT = "SELECT count(*) FROM option_contracts"

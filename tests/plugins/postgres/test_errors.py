@@ -6,9 +6,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from stockifyd_postgres.errors import ForeignKey, Lost, PartitionMissing, UniqueViolation, classify
 
 from stockifyd.api import Drift, Fenced, Reject, Retry, Unavailable
+from stockifyd_postgres.errors import ForeignKey, Lost, PartitionMissing, UniqueViolation, classify
 
 
 def server_error(code: str, message: str = "words", **fields: Any) -> asyncpg.PostgresError:

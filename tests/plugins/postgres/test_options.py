@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from stockifyd.api import Drift, Secret, configure
 from stockifyd_postgres.address import parse, resolve
 from stockifyd_postgres.options import PostgresOptions
 from stockifyd_postgres.sink import Postgres
-
-from stockifyd.api import Drift, Secret, configure
 
 TABLES = {"options": {"into": "option_contracts"}}
 

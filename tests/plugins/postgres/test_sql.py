@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from kit.postgres_sink import EXPIRY, make_sink, option_rows
+from stockifyd.api import Reject
 from stockifyd_postgres import ddl
 from stockifyd_postgres.catalogue import Column, Target
 from stockifyd_postgres.conflict import statement
@@ -19,8 +21,6 @@ from stockifyd_postgres.migrate import Wishes, script
 from stockifyd_postgres.names import guess, quote
 from stockifyd_postgres.options import TableOptions
 from stockifyd_postgres.partitions import Days, day_of
-
-from stockifyd.api import Reject
 
 URL = "postgresql://writer@127.0.0.1/d"
 TARGET = Target(("public", "t"), {}, key=("a", "b"))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stockifyd_postgres.values import SLICE, check
 
 from stockifyd.api import Reject
+from stockifyd_postgres.values import SLICE, check
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 WHOLE = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1))
