@@ -1,5 +1,5 @@
 """The arithmetic of batches: from a row to its message and back, whatever is taken out."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from dataclasses import replace
 from itertools import accumulate

@@ -1,5 +1,5 @@
 """Components: what an author need not write."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 import logging
 

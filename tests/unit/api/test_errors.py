@@ -1,5 +1,5 @@
 """Errors say one line, and what cures it."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 import pytest
 

@@ -1,5 +1,5 @@
 """Options: secrets are never printed, types are found, and what does not fit is named."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 import copy
 import pickle
