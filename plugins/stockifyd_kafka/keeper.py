@@ -108,7 +108,8 @@ class Keeper:
             found = meaning(error, "cannot claim") if is_kafka(error) else error
             if not isinstance(found, (Unavailable, Retry, Fenced)):
                 raise found from error
-            self._say_trouble(found)
+            if found is not error:  # what the sinks cannot do, the runtime says itself
+                self._say_trouble(found)
             self.machine.failed(work.generation)
             return
         self._say_well()

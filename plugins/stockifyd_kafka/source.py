@@ -76,7 +76,7 @@ class Kafka(Source[KafkaOptions]):
             self._fetch = None
 
     async def probe(self) -> Sequence[str]:
-        """Whether the brokers answer and have the topics."""
+        """Whether the brokers answer."""
         try:
             await reach(self.config)
         except StockifydError as error:

@@ -15,6 +15,7 @@ from stockifyd.daemon.loop import LoopLag
 from stockifyd.daemon.metrics import Metrics
 from stockifyd.daemon.status import PipelineStatus, Watch
 from stockifyd.runtime.pipeline import Pipeline, State
+from stockifyd.runtime.tasks import GaveUpError
 
 EX_OK, EX_FAILED = 0, 70
 SAMPLE_SECS = 1.0
@@ -57,6 +58,8 @@ class Daemon:
         """One pipeline; what it fails of is its own."""
         try:
             await pipeline.run()
+        except GaveUpError as error:
+            pipeline.log.error("failed: %s", error)  # noqa: TRY400 - no bug, so no traceback
         except Exception:
             pipeline.log.exception("failed: this is a bug in stockifyd; the offsets did not move past what is stored")
 

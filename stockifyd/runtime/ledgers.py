@@ -45,7 +45,8 @@ class Ledgers:
                 stored = await sink.stored(list(starts))
             begin |= {p: min(n, begin.get(p, n)) for p, n in stored.items()}
         fresh = [p for p in starts if p not in begin]
-        if lost := [p for p in fresh if p in committed and not self._accept_new]:
+        # Where the source goes on from its own commit (`start: committed`), a new ledger loses nothing.
+        if lost := [p for p in fresh if committed.get(p, starts[p]) != starts[p] and not self._accept_new]:
             raise Drift(f"the source has committed offsets of {names(lost)}, but no ledger knows them", hint=ACCEPT_HINT)
         return begin | {p: starts[p] for p in fresh}
 

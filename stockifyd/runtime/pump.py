@@ -12,7 +12,7 @@ from stockifyd.api import Retry, Source, StockifydError, Unavailable
 from stockifyd.runtime.attempts import bug
 from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.dealer import Dealer
-from stockifyd.runtime.tasks import cancelled
+from stockifyd.runtime.tasks import GaveUpError, cancelled
 from stockifyd.runtime.timing import Backoff, Timing
 
 SOURCE = "the source"
@@ -40,6 +40,7 @@ class Pump:
         self._again = asyncio.Event()
         self._is_running = self._is_stopping = False
         self._failed = failed
+        self._fruitless = 0
         self._log: logging.Logger = source.context.log
 
     def pause(self, why: str) -> None:
@@ -77,7 +78,7 @@ class Pump:
                     return
                 bugs = 0
             except (Unavailable, Retry) as error:
-                self._breaker.broken(SOURCE, error)
+                self._count_fruitless(error)
                 await asyncio.sleep(backoff.next())
             except StockifydError as error:
                 await self._wait_for_rewind(error)
@@ -87,6 +88,13 @@ class Pump:
                 if bugs >= self._timing.bug_tries:
                     await self._wait_for_rewind(bug(SOURCE, error))
                 await asyncio.sleep(backoff.next())
+
+    def _count_fruitless(self, error: StockifydError) -> None:
+        """A source rides out what passes; one that gives up again and again wants a new process."""
+        self._fruitless += 1
+        if self._fruitless > self._timing.retries:
+            raise GaveUpError(f"{SOURCE} gave up {self._fruitless} times and brought nothing: {error.reason}") from error
+        self._breaker.broken(SOURCE, error)
 
     async def _wait_for_rewind(self, error: StockifydError) -> None:
         """What the source cannot mend: the pipeline decides, and rewinds when it may go on."""
@@ -111,6 +119,8 @@ class Pump:
                 backoff.tries = 0
                 if self._again.is_set():
                     return False
+                if messages:
+                    self._fruitless = 0
                 self._dealer.deal(messages, self._source.positions())
                 await self._keep_within_limit()
         return not self._again.is_set()

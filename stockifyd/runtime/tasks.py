@@ -8,6 +8,10 @@ from collections.abc import Awaitable
 from typing import Any
 
 
+class GaveUpError(Exception):
+    """The pipeline cannot go on and nobody can mend it from here: a new process may."""
+
+
 async def cancelled(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait until it has ended; what it ended with is its owner's to look at."""
     task.cancel()

@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from unit.runtime.pipelines import blueprint, context, finish, running, until
+from unit.runtime.pipelines import FAST, blueprint, context, finish, running, until
 
 from stockifyd.api import Batch, Drift, Partition, Receipt, Reject, Retry, Sink, Transform, Unavailable
 from stockifyd.runtime.blueprint import LaneComponents
 from stockifyd.runtime.pipeline import State
+from stockifyd.runtime.tasks import GaveUpError
 from stockifyd.testing import MemoryLedger, MemoryRows, MemorySink, MemoryStore, MemoryTopic, make
 from stockifyd.testing.fakes import MemoryRowsOptions, MemorySinkOptions
 
@@ -228,6 +229,22 @@ async def test_lost_ledger_is_refused_until_accepted() -> None:
     topic.end()
     await finish(blueprint(topic, store), accept_new_ledger=True)
     assert texts(store) == bodies(10)
+
+
+async def test_new_ledger_may_go_on_from_the_sources_own_commit() -> None:
+    """`start: committed` takes a group over: nothing is skipped, so nothing is refused."""
+    topic, store = MemoryTopic(*bodies(10)), MemoryStore()
+    topic.committed[Partition("contract")] = 0
+    await finish(blueprint(topic, store))
+    assert texts(store) == bodies(10)
+
+
+async def test_source_that_gives_up_again_and_again_fails_the_pipeline() -> None:
+    """A new process may help; the exit code says so."""
+    topic, store = MemoryTopic("a", endless=True), MemoryStore()
+    topic.fail(*[Unavailable("nothing comes")] * (FAST.retries + 1))
+    with pytest.raises(GaveUpError, match="nothing comes"):
+        await finish(blueprint(topic, store))
 
 
 async def test_plain_sink_starts_at_the_sources_commit_and_commits() -> None:
