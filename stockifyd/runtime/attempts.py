@@ -32,7 +32,8 @@ class Attempts:
         backoff, retries, bugs = Backoff.of(self._timing), 0, 0
         while True:
             try:
-                answer = await call()
+                with self._breaker.watching(name):
+                    answer = await call()
             except Unavailable as error:
                 self._breaker.broken(name, error)
             except Retry as error:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from stockifyd.api import StockifydError
+from stockifyd.api import StockifydError, Unavailable
 
 
 class Breaker:
     """Open while something named is away. `changed` is called at each opening and closing of the whole."""
 
-    def __init__(self, log: logging.Logger, changed: Callable[[], None]) -> None:
+    def __init__(self, log: logging.Logger, changed: Callable[[], None], *, silence_secs: float = 10.0) -> None:
         self._log = log
         self._changed = changed
+        self._silence_secs = silence_secs
         self._broken: dict[str, tuple[StockifydError, float]] = {}
 
     @property
@@ -34,6 +37,16 @@ class Breaker:
         self._broken[name] = (error, time.monotonic())
         self._log.warning("%s is unavailable, waiting for it: %s%s", name, error.reason, hint_of(error))
         self._changed()
+
+    @contextmanager
+    def watching(self, name: str) -> Iterator[None]:
+        """What does not answer for long is away as well: a pooler keeps its clients waiting while its server is down."""
+        silent = Unavailable(f"no answer for {self._silence_secs:g} s")
+        late = asyncio.get_running_loop().call_later(self._silence_secs, self.broken, name, silent)
+        try:
+            yield
+        finally:
+            late.cancel()
 
     def mended(self, name: str) -> None:
         """It answers again, or nobody waits for it any more."""

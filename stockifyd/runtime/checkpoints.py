@@ -34,6 +34,10 @@ class Checkpoints:
             self.durable.pop(partition, None)
             self._uncommitted.pop(partition, None)
 
+    def unclaim(self) -> None:
+        """Nothing is ours any more; what is durable may still be committed."""
+        self.durable.clear()
+
     async def commit(self) -> None:
         """Tell the source what it has not been told yet."""
         async with self._one_at_a_time:

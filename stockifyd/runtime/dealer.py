@@ -38,6 +38,7 @@ class Dealer:
     def reset(self) -> None:
         """Nothing is claimed any more."""
         self._generation += 1
+        self._checkpoints.unclaim()
         for lane in self.lanes:
             lane.reset()
 
@@ -88,7 +89,8 @@ class Dealer:
         generation = self._generation
         self._counters.rebalances += 1
         try:
-            found = await self._claim_in_lanes(starts, committed or {})
+            with self._breaker.watching(CLAIMING):
+                found = await self._claim_in_lanes(starts, committed or {})
         except (Unavailable, Retry) as error:
             self._breaker.broken(CLAIMING, error)
             raise

@@ -48,7 +48,7 @@ class Pipeline:
         self._blueprint = blueprint
         self._timing = timing or Timing()
         self._state = State.STARTING
-        self._breaker = Breaker(self.log, self._breaker_changed)
+        self._breaker = Breaker(self.log, self._breaker_changed, silence_secs=self._timing.silence_secs)
         self._rejects = Rejects() if blueprint.delivery.on_drift == "halt" else None
         self._journal = Journal(self.log, self._timing.journal_secs)
         self.source = blueprint.source()
@@ -196,6 +196,7 @@ class Pipeline:
     async def _rewind(self) -> None:
         self.counters.rewinds += 1
         await self._crew.stop()
+        self._breaker.forget()  # whoever waited for what is away was just stopped: nobody else would say that it is back
         self._pump.rewind()
         self._dealer.reset()
         self._crew.start(self._dealer.lanes)

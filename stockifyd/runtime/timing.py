@@ -19,6 +19,7 @@ class Timing:
     room_secs: float = 0.5
     release_secs: float = 3.0
     close_secs: float = 5.0
+    silence_secs: float = 10.0
     fences_a_minute: int = 3
     journal_secs: float = 1.0
 
