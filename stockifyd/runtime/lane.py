@@ -56,7 +56,7 @@ class Lane:
         self._side_sinks = side_sinks
         self._expected: dict[Partition, int] = {}
         self._base: dict[Partition, int] = {}
-        self._read_to: Mapping[Partition, int] = {}
+        self._positions: Mapping[Partition, int] = {}
         self._made: asyncio.Queue[Batch] = asyncio.Queue()
         self._in_flight: list[Batch] = []
         self._settled = asyncio.Event()
@@ -72,6 +72,11 @@ class Lane:
     @property
     def owned(self) -> frozenset[Partition]:
         return frozenset(self._base)
+
+    @property
+    def read_to(self) -> Mapping[Partition, int]:
+        """The offset behind the last message accepted, of each partition that is owned."""
+        return self._expected
 
     async def claim(self, starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Own partitions in every ledger; messages are accepted from the answered offsets on."""
@@ -113,7 +118,7 @@ class Lane:
                 kept.append(message)
                 size += len(message.raw)
         self._counters.fetched += len(kept)
-        self._read_to = positions
+        self._positions = positions
         if kept or any(n > self._expected.get(p, NOT_OURS) for p, n in positions.items()):
             self.buffer.put(kept, size)
 
@@ -191,7 +196,7 @@ class Lane:
         """How far these messages move each partition; to where reading stands, if nothing of it waits."""
         to = {m.position.partition: m.position.offset + 1 for m in messages}
         if not self.buffer:
-            to |= {p: n for p, n in self._read_to.items() if n > to.get(p, self._base.get(p, NOT_OURS))}
+            to |= {p: n for p, n in self._positions.items() if n > to.get(p, self._base.get(p, NOT_OURS))}
         spans = {p: Span(self._base[p], n) for p, n in to.items() if p in self._base and n > self._base[p]}
         for partition, span in spans.items():
             self._base[partition] = span.next

@@ -93,7 +93,9 @@ class Pipeline:
 
     def lag(self) -> dict[Partition, int]:
         """Messages not yet delivered of each partition: what the source has not read, and what waits."""
-        return dict(self.source.lag())
+        read = {p: n for lane in self._dealer.lanes for p, n in lane.read_to.items()}
+        durable = self._checkpoints.durable
+        return {p: n + max(0, read.get(p, 0) - durable.get(p, read.get(p, 0))) for p, n in self.source.lag().items()}
 
     @property
     def owned(self) -> list[Partition]:
@@ -229,7 +231,7 @@ class Pipeline:
         before, self._state, self.trouble = self._state, State.HALTED, error
         self._breaker.forget()
         self._resumed.clear()
-        self.log.error("halted: %s%s", error.reason, hint_of(error))
+        self.log.error("halted: %s%s\n  Nothing is lost. Once it is mended, SIGHUP resumes.", error.reason, hint_of(error))
         await self._resumed.wait()
         self.log.warning("resumed by the operator")
         self._state, self.trouble = before, None
