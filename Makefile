@@ -1,0 +1,62 @@
+# What can be done in a clone. `make` alone lists it; nothing here needs root.
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := stockifyd plugins tests bench examples
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types format schema bench faults packages clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1|/p' Makefile | column -t -s '|'
+
+demo: .venv/demo ## the storage pipeline on servers of its own, with a worker killed; STAY=1: until Ctrl-C
+	@$(BIN)/python -m stockifyd demo $(if $(STAY),--stay) $(ARGS)
+
+test: packages lint types ## what CI runs: lint, types, then all tests on real servers; ARGS="-k ledger"
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/dev ## ruff, its formatter and the import contracts
+	$(BIN)/python -m ruff check $(CODE)
+	$(BIN)/python -m ruff format --check $(CODE)
+	$(BIN)/lint-imports
+
+types: .venv/dev ## mypy, strict
+	$(BIN)/python -m mypy
+
+format: .venv/dev ## write what ruff would have written
+	$(BIN)/python -m ruff check --fix $(CODE)
+	$(BIN)/python -m ruff format $(CODE)
+
+schema: .venv/dev ## write the JSON Schema of pipelines again
+	$(BIN)/python -m stockifyd schema --built-in --write schemas
+
+bench: .venv/dev packages ## a load beside `psql \copy` of the same rows; ARGS="--chains 400"
+	$(BIN)/python bench/run.py $(ARGS)
+
+faults: .venv/dev packages ## break real servers for longer; SECS=120 each, SEED=... to repeat
+	STOCKIFYD_FAULT_SECS=$(or $(SECS),120) STOCKIFYD_SEED=$(SEED) $(BIN)/python -m pytest tests/faults $(ARGS)
+
+packages:
+	@bash .ci/packages
+
+clean: ## take away .venv, caches and builds
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps: an extra is installed again when pyproject.toml has changed.
+.venv/demo: pyproject.toml | .venv/bin/python
+	@echo "installing stockifyd and the demo's servers into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	@echo "installing stockifyd and what tests need into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@ .venv/demo
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "stockifyd needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "this Python makes no virtual environments: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
