@@ -26,14 +26,7 @@ MAX_MEDIAN_LINES = 8
 MAX_PARAMETERS = 5
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "handle", "process"}
 
-WAIVERS: dict[str, str] = {
-    "stockifyd/runtime/assembly.py:__init__": "puts a pipeline together: each argument is one part",
-    "stockifyd/runtime/delivery.py:__init__": "a part of a pipeline, given its neighbours",
-    "stockifyd/runtime/lane.py:__init__": "a part of a pipeline, given its neighbours",
-    "stockifyd/runtime/pump.py:__init__": "a part of a pipeline, given its neighbours",
-    "stockifyd/cli/run.py:_run": "the options of the command `run`",
-    "tests/unit/runtime/test_pipeline.py": "one subject: a pipeline from start to stop",
-}
+WAIVERS: dict[str, str] = {}
 """What a rule is waived for: `path` or `path:function`, and the reason."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

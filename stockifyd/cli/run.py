@@ -15,6 +15,7 @@ import click
 from stockifyd.cli.settings import EX_CONFIG, Settings
 
 if TYPE_CHECKING:
+    from stockifyd.daemon.logs import LineHandler
     from stockifyd.spec import Instance, Spec
 
 FOLDERS = ("pipelines", "/etc/stockifyd/pipelines")
@@ -46,20 +47,18 @@ def run(
     """
     instance = _instance(os.environ, instance_name)
     loaded = _load(settings, specs, instance_name)
-    sys.exit(_run(settings, loaded, instance, listen=listen, accept_new_ledger=accept_new_ledger, log_format=log_format))
+    from stockifyd.daemon.logs import set_up  # noqa: PLC0415
+
+    console = set_up(log_format or settings.log_format, settings.log_level)
+    sys.exit(_run(loaded, instance, console, listen=listen, accept_new_ledger=accept_new_ledger))
 
 
-def _run(
-    settings: Settings, specs: list[Spec], instance: Instance, *, listen: str, accept_new_ledger: bool, log_format: str | None
-) -> int:
+def _run(specs: list[Spec], instance: Instance, console: LineHandler, *, listen: str, accept_new_ledger: bool) -> int:
     from stockifyd.api import Drift  # noqa: PLC0415
     from stockifyd.daemon.daemon import Daemon  # noqa: PLC0415  imports aiohttp
-    from stockifyd.daemon.logs import set_up  # noqa: PLC0415
     from stockifyd.daemon.loop import calm_collector, new_loop  # noqa: PLC0415
     from stockifyd.runtime.blueprint import blueprint_of  # noqa: PLC0415
     from stockifyd.runtime.pipeline import Pipeline  # noqa: PLC0415
-
-    console = set_up(log_format or settings.log_format, settings.log_level)
 
     async def work() -> int:
         pipelines = [Pipeline(blueprint_of(spec, instance), accept_new_ledger=accept_new_ledger) for spec in specs]

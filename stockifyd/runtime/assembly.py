@@ -2,46 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from stockifyd.api import Component
-from stockifyd.runtime.attempts import Attempts
 from stockifyd.runtime.blueprint import Blueprint, LaneComponents
-from stockifyd.runtime.breaker import Breaker
-from stockifyd.runtime.counters import Counters
 from stockifyd.runtime.delivery import Delivery
-from stockifyd.runtime.lane import Delivered, Lane
+from stockifyd.runtime.lane import Lane
 from stockifyd.runtime.ledgers import Ledgers
-from stockifyd.runtime.rejects import Rejects
+from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.side import SideSink
 from stockifyd.runtime.tasks import bounded
-from stockifyd.runtime.timing import Timing
 from stockifyd.runtime.transforming import Transforms
 
 
 class Assembly:
     """New components at each call of `lanes`; those of the last call are closed by `close_lanes`."""
 
-    def __init__(
-        self,
-        blueprint: Blueprint,
-        *,
-        breaker: Breaker,
-        counters: Counters,
-        rejects: Rejects | None,
-        timing: Timing,
-        delivered: Delivered,
-        accept_new_ledger: bool,
-    ) -> None:
+    def __init__(self, blueprint: Blueprint, shared: Shared, *, accept_new_ledger: bool) -> None:
         self._blueprint = blueprint
-        self._log = logging.getLogger(f"stockifyd.{blueprint.name}")
-        self._counters = counters
-        self._rejects = rejects
-        self._timing = timing
-        self._delivered = delivered
+        self._shared = shared
         self._accept_new_ledger = accept_new_ledger
-        self._attempts = Attempts(breaker, timing, self._log)
         self._made: list[Component[Any]] = []
 
     async def lanes(self) -> list[Lane]:
@@ -54,13 +34,15 @@ class Assembly:
 
     async def open(self, component: Component[Any], name: str) -> None:
         """Open one component, however long its far side is away."""
-        await self._attempts.until_done(name, component.open)
+        await self._shared.attempts.until_done(name, component.open)
 
     async def close_lanes(self) -> None:
         """Close what `lanes` opened, in reverse order."""
         made, self._made = self._made, []
         for component in reversed(made):
-            await bounded(component.close(), self._timing.close_secs, self._log, f"closing '{component.context.name}'")
+            await bounded(
+                component.close(), self._shared.timing.close_secs, self._shared.log, f"closing '{component.context.name}'"
+            )
 
     async def _lane(self) -> Lane:
         components = self._blueprint.lane()
@@ -70,25 +52,8 @@ class Assembly:
         return self._assembled(components)
 
     def _assembled(self, components: LaneComponents) -> Lane:
+        shared = self._shared
         ledgers = Ledgers(components.sinks, accept_new=self._accept_new_ledger)
-        side = [SideSink(sink, self._counters, self._log) for sink in components.side]
-        delivery = Delivery(
-            components.sinks,
-            ledgers,
-            dead_letters=components.dead_letters,
-            optional=side,
-            attempts=self._attempts,
-            rejects=self._rejects,
-            counters=self._counters,
-        )
-        return Lane(
-            Transforms(components.transforms, self._attempts, self._counters),
-            ledgers,
-            delivery,
-            attempts=self._attempts,
-            options=self._blueprint.delivery,
-            timing=self._timing,
-            counters=self._counters,
-            delivered=self._delivered,
-            side_sinks=side,
-        )
+        side = [SideSink(sink, shared.counters, shared.log) for sink in components.side]
+        delivery = Delivery(components.sinks, ledgers, shared, dead_letters=components.dead_letters, optional=side)
+        return Lane(Transforms(components.transforms, shared), ledgers, delivery, shared=shared, side_sinks=side)

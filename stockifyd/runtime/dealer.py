@@ -7,10 +7,9 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 
 from stockifyd.api import Drift, Fenced, Message, Partition, Retry, Span, StockifydError, Unavailable
-from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.checkpoints import Checkpoints
-from stockifyd.runtime.counters import Counters
 from stockifyd.runtime.lane import Lane
+from stockifyd.runtime.shared import Shared
 
 CLAIMING = "claiming partitions"
 
@@ -18,13 +17,11 @@ CLAIMING = "claiming partitions"
 class Dealer:
     """Implements `Claims`. Each partition belongs to one lane, always the same."""
 
-    def __init__(
-        self, checkpoints: Checkpoints, breaker: Breaker, counters: Counters, failed: Callable[[StockifydError], None]
-    ) -> None:
+    def __init__(self, checkpoints: Checkpoints, shared: Shared, failed: Callable[[StockifydError], None]) -> None:
         self.lanes: list[Lane] = []
         self._checkpoints = checkpoints
-        self._breaker = breaker
-        self._counters = counters
+        self._breaker = shared.breaker
+        self._counters = shared.counters
         self._failed = failed
         self._is_halted = False
         self._generation = 0

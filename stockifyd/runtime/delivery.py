@@ -9,11 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from stockifyd.api import Batch, DeadLetter, Drift, LedgerSink, Receipt, Reject, Sink, Table
-from stockifyd.runtime.attempts import Attempts
-from stockifyd.runtime.counters import Counters
 from stockifyd.runtime.isolation import halve, index_of, lacking, take_out, take_out_named
 from stockifyd.runtime.ledgers import Ledgers
-from stockifyd.runtime.rejects import Rejects
+from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.side import SideSink
 
 DEAD_LETTER_COLUMNS = ("topic", "partition", "offset", "timestamp_ms", "stage", "code", "reason", "row", "key", "payload")
@@ -26,20 +24,16 @@ class Delivery:
         self,
         sinks: Sequence[Sink[Any]],
         ledgers: Ledgers,
+        shared: Shared,
         *,
-        dead_letters: Sink[Any] | None,
+        dead_letters: Sink[Any] | None = None,
         optional: Sequence[SideSink] = (),
-        attempts: Attempts,
-        rejects: Rejects | None,
-        counters: Counters,
     ) -> None:
         self._plain = [s for s in sinks if not isinstance(s, LedgerSink)]
         self._ledgers = ledgers
+        self._shared = shared
         self._dead_letters = dead_letters
         self._optional = optional
-        self._attempts = attempts
-        self._rejects = rejects
-        self._counters = counters
 
     async def deliver(self, batch: Batch) -> Batch:
         """Returns when the batch is durable in every required sink; answers with what is left of it after rejections."""
@@ -55,8 +49,8 @@ class Delivery:
                 before = len(lack.rejected)
                 written = await self._write(sink, lack)
                 batch = take_out(batch, index_of(batch, written.rejected[before:]))
-        if self._rejects:
-            self._rejects.record(batch)
+        if self._shared.rejects:
+            self._shared.rejects.record(batch)
         return batch
 
     async def _side_by_side(self, batch: Batch) -> Batch:
@@ -101,7 +95,7 @@ class Delivery:
 
     def _received(self, sink: Sink[Any], batch: Batch, receipt: Receipt | None) -> Batch:
         name = sink.context.name
-        self._counters.wrote(name, batch, receipt)
+        self._shared.counters.wrote(name, batch, receipt)
         if not receipt or not receipt.rejected:
             return batch
         letters = {i: DeadLetter(batch.messages[i], why, name) for i, why in receipt.rejected.items()}
@@ -116,10 +110,10 @@ class Delivery:
             async with self._ledgers.locks[id(sink)]:
                 began = time.perf_counter()
                 receipt = await sink.write(batch)
-                self._counters.write_secs += time.perf_counter() - began
+                self._shared.counters.write_secs += time.perf_counter() - began
             return receipt
 
-        return await self._attempts.until_done(f"sink '{sink.context.name}'", write)
+        return await self._shared.attempts.until_done(f"sink '{sink.context.name}'", write)
 
     async def _store_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
         if self._dead_letters is None:
@@ -136,8 +130,8 @@ class Delivery:
             raise Drift(f"'{self._dead_letters.context.name}' refuses a dead letter: {written.rejected[0].reason}")
 
     def _judge(self, batch: Batch) -> None:
-        if self._rejects:
-            self._rejects.judge(batch)
+        if self._shared.rejects:
+            self._shared.rejects.judge(batch)
 
 
 def _as_batch(letters: Sequence[DeadLetter]) -> Batch:

@@ -5,54 +5,35 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from stockifyd.api import Batch, Message, Partition, Span
-from stockifyd.runtime.attempts import Attempts
 from stockifyd.runtime.buffer import Buffer
-from stockifyd.runtime.counters import Counters
 from stockifyd.runtime.delivery import Delivery
 from stockifyd.runtime.isolation import parts
 from stockifyd.runtime.ledgers import Ledgers
+from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.side import SideSink
-from stockifyd.runtime.timing import Timing
 from stockifyd.runtime.transforming import Transforms
-from stockifyd.spec.model import Delivery as Options
 
 FIRST_MESSAGES = 32
 FORGET = 0.25  # of what a message had in rows, after a batch with fewer
 OVERLAP = 2  # a batch is made while another is written
 NOT_OURS = sys.maxsize
 
-Delivered = Callable[[Batch, float], None]
-"""Called with a batch that is durable and the seconds its delivery took."""
-
 
 class Lane:
     """Batches of its partitions, from `accept` to durable. `run` does the work until it is cancelled."""
 
     def __init__(
-        self,
-        transforms: Transforms,
-        ledgers: Ledgers,
-        delivery: Delivery,
-        *,
-        attempts: Attempts,
-        options: Options,
-        timing: Timing,
-        counters: Counters,
-        delivered: Delivered,
-        side_sinks: Sequence[SideSink] = (),
+        self, transforms: Transforms, ledgers: Ledgers, delivery: Delivery, *, shared: Shared, side_sinks: Sequence[SideSink] = ()
     ) -> None:
         self.buffer = Buffer()
         self.ledgers = ledgers
         self._transforms = transforms
         self._delivery = delivery
-        self._attempts = attempts
-        self._options = options
-        self._timing = timing
-        self._counters = counters
-        self._delivered = delivered
+        self._shared = shared
+        self._options = shared.options
         self._side_sinks = side_sinks
         self._expected: dict[Partition, int] = {}
         self._base: dict[Partition, int] = {}
@@ -61,7 +42,7 @@ class Lane:
         self._in_flight: list[Batch] = []
         self._settled = asyncio.Event()
         self._slots = asyncio.Semaphore(OVERLAP)
-        self._rows_a_message = options.batch_max_rows / FIRST_MESSAGES
+        self._rows_a_message = shared.options.batch_max_rows / FIRST_MESSAGES
         self._is_ending = False
 
     @property
@@ -93,7 +74,7 @@ class Lane:
             self._expected.pop(partition, None)
             self._base.pop(partition, None)
         try:
-            async with asyncio.timeout(self._timing.release_secs):
+            async with asyncio.timeout(self._shared.timing.release_secs):
                 while any(not gone.isdisjoint(batch.advance) for batch in self._in_flight):
                     self._settled.clear()
                     await self._settled.wait()
@@ -117,7 +98,7 @@ class Lane:
                 expected[partition] = offset + 1
                 kept.append(message)
                 size += len(message.raw)
-        self._counters.fetched += len(kept)
+        self._shared.counters.fetched += len(kept)
         self._positions = positions
         if kept or any(n > self._expected.get(p, NOT_OURS) for p, n in positions.items()):
             self.buffer.put(kept, size)
@@ -168,7 +149,7 @@ class Lane:
             batch = await self._next_batch()
             self._in_flight.append(batch)
             made = await self._transforms.apply(batch)
-            self._counters.batches += 1
+            self._shared.counters.batches += 1
             if made.messages:
                 seen = made.row_count / len(made.messages)
                 self._rows_a_message = max(seen, FORGET * self._rows_a_message, 0.01)
@@ -209,7 +190,7 @@ class Lane:
             began = time.perf_counter()
             for part in parts(batch, self._options.batch_max_rows):
                 done = await self._delivery.deliver(part)
-                self._delivered(done, time.perf_counter() - began)
+                self._shared.delivered(done, time.perf_counter() - began)
             self._in_flight.pop(0)
             self._slots.release()
             self._settled.set()
@@ -217,6 +198,6 @@ class Lane:
     async def _look(self) -> None:
         """Every few seconds, idle or not: is each ledger where we left it?"""
         while True:
-            await asyncio.sleep(self._timing.look_at_ledger_secs)
-            if not self._attempts.is_waiting:
-                await self._attempts.until_done("the ledger", self.ledgers.look)
+            await asyncio.sleep(self._shared.timing.look_at_ledger_secs)
+            if not self._shared.attempts.is_waiting:
+                await self._shared.attempts.until_done("the ledger", self.ledgers.look)

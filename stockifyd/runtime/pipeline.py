@@ -13,13 +13,12 @@ from stockifyd.runtime.assembly import Assembly
 from stockifyd.runtime.blueprint import Blueprint
 from stockifyd.runtime.breaker import Breaker, hint_of
 from stockifyd.runtime.checkpoints import Checkpoints
-from stockifyd.runtime.counters import Counters
 from stockifyd.runtime.crew import Crew
 from stockifyd.runtime.dealer import Dealer
 from stockifyd.runtime.journal import Journal
 from stockifyd.runtime.lane import Lane
 from stockifyd.runtime.pump import Pump
-from stockifyd.runtime.rejects import Rejects
+from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.tasks import bounded, cancelled
 from stockifyd.runtime.timing import Timing
 from stockifyd.spec.model import Instance
@@ -43,31 +42,21 @@ class Pipeline:
     def __init__(self, blueprint: Blueprint, *, timing: Timing | None = None, accept_new_ledger: bool = False) -> None:
         self.name = blueprint.name
         self.log = logging.getLogger(f"stockifyd.{blueprint.name}")
-        self.counters = Counters()
         self.trouble: StockifydError | None = None
-        self._blueprint = blueprint
-        self._timing = timing or Timing()
-        self._state = State.STARTING
-        self._breaker = Breaker(self.log, self._breaker_changed, silence_secs=self._timing.silence_secs)
-        self._rejects = Rejects() if blueprint.delivery.on_drift == "halt" else None
-        self._journal = Journal(self.log, self._timing.journal_secs)
         self.source = blueprint.source()
+        self._blueprint = blueprint
+        self._state = State.STARTING
+        self._timing = timing or Timing()
+        self._breaker = Breaker(self.log, self._breaker_changed, silence_secs=self._timing.silence_secs)
+        shared = Shared(blueprint.delivery, self._timing, self.log, self._breaker, self._delivered)
+        self.counters, self._rejects = shared.counters, shared.rejects
+        self._journal = Journal(self.log, self._timing.journal_secs)
         self._checkpoints = Checkpoints(self.source, self._timing, self.log)
-        self._assembly = Assembly(
-            blueprint,
-            breaker=self._breaker,
-            counters=self.counters,
-            rejects=self._rejects,
-            timing=self._timing,
-            delivered=self._delivered,
-            accept_new_ledger=accept_new_ledger,
-        )
-        self._dealer = Dealer(self._checkpoints, self._breaker, self.counters, self._failed)
-        self._pump = Pump(
-            self.source, self._dealer, self._breaker, self._timing, failed=self._failed, limit_bytes=self._limit_bytes()
-        )
-        self._troubles: asyncio.Queue[BaseException | None] = asyncio.Queue()
+        self._assembly = Assembly(blueprint, shared, accept_new_ledger=accept_new_ledger)
+        self._dealer = Dealer(self._checkpoints, shared, self._failed)
+        self._pump = Pump(self.source, self._dealer, shared, self._failed)
         self._crew = Crew(self.name, self._failed)
+        self._troubles: asyncio.Queue[BaseException | None] = asyncio.Queue()
         self._stopping = asyncio.Event()
         self._resumed = asyncio.Event()
         self._fences: deque[float] = deque(maxlen=self._timing.fences_a_minute)
@@ -289,6 +278,3 @@ class Pipeline:
             self._pump.pause("breaker")
         else:
             self._pump.resume("breaker")
-
-    def _limit_bytes(self) -> int:
-        return 2 * self._blueprint.delivery.batch_max_bytes * self._blueprint.delivery.lanes

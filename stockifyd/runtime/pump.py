@@ -10,36 +10,28 @@ from typing import Any
 
 from stockifyd.api import Retry, Source, StockifydError, Unavailable
 from stockifyd.runtime.attempts import bug
-from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.dealer import Dealer
+from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.tasks import GaveUpError, cancelled
-from stockifyd.runtime.timing import Backoff, Timing
+from stockifyd.runtime.timing import Backoff
 
 SOURCE = "the source"
+BATCHES_WAITING = 2  # raw, in each lane, before the source is held up
 
 
 class Pump:
     """Goes on pulling while paused, since that keeps a member of a group alive."""
 
-    def __init__(
-        self,
-        source: Source[Any],
-        dealer: Dealer,
-        breaker: Breaker,
-        timing: Timing,
-        *,
-        failed: Callable[[StockifydError], None],
-        limit_bytes: int,
-    ) -> None:
+    def __init__(self, source: Source[Any], dealer: Dealer, shared: Shared, failed: Callable[[StockifydError], None]) -> None:
         self._source = source
         self._dealer = dealer
-        self._breaker = breaker
-        self._timing = timing
-        self._limit_bytes = limit_bytes
+        self._breaker = shared.breaker
+        self._timing = shared.timing
+        self._limit_bytes = BATCHES_WAITING * shared.options.batch_max_bytes * shared.options.lanes
+        self._failed = failed
         self._pauses: set[str] = set()
         self._again = asyncio.Event()
         self._is_running = self._is_stopping = False
-        self._failed = failed
         self._fruitless = 0
         self._log: logging.Logger = source.context.log
 

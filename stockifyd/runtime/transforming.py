@@ -8,25 +8,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from stockifyd.api import Batch, Reject, Transform
-from stockifyd.runtime.attempts import Attempts, bug
-from stockifyd.runtime.counters import Counters
+from stockifyd.runtime.attempts import bug
 from stockifyd.runtime.isolation import marked, take_out_named
+from stockifyd.runtime.shared import Shared
 
 
 class Transforms:
     """Transforms in order; the whole chain answers with one batch."""
 
-    def __init__(self, transforms: Sequence[Transform[Any]], attempts: Attempts, counters: Counters) -> None:
+    def __init__(self, transforms: Sequence[Transform[Any]], shared: Shared) -> None:
         self._transforms = transforms
-        self._attempts = attempts
-        self._counters = counters
+        self._shared = shared
 
     async def apply(self, batch: Batch) -> Batch:
         """The batch as it leaves the last transform, with the dead letters of all."""
         began = time.perf_counter()
         for transform in self._transforms:
             batch = await self._isolating(transform, batch)
-        self._counters.transform_secs += time.perf_counter() - began
+        self._shared.counters.transform_secs += time.perf_counter() - began
         return batch
 
     async def _isolating(self, transform: Transform[Any], batch: Batch) -> Batch:
@@ -56,7 +55,7 @@ class Transforms:
             changed = transform.apply(batch)
             return await changed if inspect.isawaitable(changed) else changed
 
-        return await self._attempts.until_done(f"transform '{transform.context.name}'", apply)
+        return await self._shared.attempts.until_done(f"transform '{transform.context.name}'", apply)
 
 
 def _only(batch: Batch, index: int) -> Batch:

@@ -78,3 +78,13 @@ async def until(true: Callable[[], bool]) -> None:
     """Wait for something that no fake announces; the test's own timeout bounds it."""
     while not true():
         await asyncio.sleep(0.001)
+
+
+def bodies(count: int, first: int = 0) -> list[str]:
+    """Texts for messages, each another."""
+    return [f"m{n}" for n in range(first, first + count)]
+
+
+def texts(store: MemoryStore) -> list[str]:
+    """What was stored of them, in order."""
+    return [text for _, text in store.rows.get("options", [])]

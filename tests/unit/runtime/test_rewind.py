@@ -13,8 +13,7 @@ from stockifyd.runtime.blueprint import LaneComponents
 from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.pipeline import Pipeline, State
 from stockifyd.testing import MemoryLedger, MemoryRows, MemoryStore, MemoryTopic, make
-from unit.runtime.pipelines import FAST, blueprint, context, running, until
-from unit.runtime.test_pipeline import bodies, texts
+from unit.runtime.pipelines import FAST, blueprint, bodies, context, running, texts, until
 
 
 async def test_rebalance_while_the_sink_is_away_goes_on_when_it_is_back() -> None:
