@@ -110,9 +110,17 @@ def test_options(entry: Entry) -> None:
 
 
 def test_rooms() -> None:
-    """Every plugin has its row in the architecture."""
-    told = {word.removeprefix("plugins/").rstrip("/") for word in named("docs/architecture.md", "Rooms")}
-    assert {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")} <= told
+    """Every plugin and every module of the runtime has its row in the architecture, and every room named is there."""
+    told = section("docs/architecture.md", "Rooms")
+    rooms = set()
+    for row in table(told):
+        folder, *beside = sorted(words(row[0]), key=lambda word: "/" not in word)
+        place = folder if folder.startswith("plugins/") else f"stockifyd/{folder.removeprefix('stockifyd/')}"
+        rooms |= {place.rstrip("/"), *(str(Path(place).parent / name) for name in beside if name.endswith(".py"))}
+    assert [] == [room for room in rooms if not (ROOT / room).exists()]
+    there = [*(ROOT / "plugins").glob("*/__init__.py"), *(ROOT / "stockifyd/runtime").glob("[a-z]*.py")]
+    found = {str((path.parent if path.name == "__init__.py" else path).relative_to(ROOT)) for path in there}
+    assert set() == found - rooms
 
 
 def test_api_docstrings() -> None:
