@@ -23,11 +23,17 @@ sys.path[:0] = [str(ROOT / "tests")]
 from kit import kafka_topics  # noqa: E402 - the servers of the tests, after the path is set
 from kit.kafka import KafkaServer  # noqa: E402
 from kit.pgbouncer import PgBouncer  # noqa: E402
-from kit.postgres import PASSWORD, PostgresServer  # noqa: E402
+from kit.postgres import PostgresServer  # noqa: E402
 
 WRITER = "stockify_writer"
 DATABASE = "bench"
-DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
+DURABLE = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "max_wal_size": "8GB",
+    "checkpoint_timeout": "30min",
+}
 STOCKIFYD = [sys.executable, "-m", "stockifyd"]
 
 
@@ -63,9 +69,7 @@ class Bed:
     def psql(self, command: str) -> float:
         """Seconds that psql takes for a command, as the writer, through PgBouncer."""
         began = time.perf_counter()
-        subprocess.run(
-            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command, self.url], check=True, env=os.environ | {"PGPASSWORD": PASSWORD}
-        )
+        subprocess.run(["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c", command, self.url], check=True)
         return time.perf_counter() - began
 
     def produce(self, topic: str, partitions: int, messages: Mapping[int, list[bytes]]) -> None:

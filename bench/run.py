@@ -7,12 +7,13 @@ import os
 import platform
 import statistics
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from bed import ROOT, Bed, bed
+
 from stockifyd_optionchain.simulator import Simulator
 
 PARTITIONS = 12
@@ -44,7 +45,7 @@ def chains(count: int) -> dict[int, list[bytes]]:
     """Simulated chains of 500 options, dealt to partitions by expiry as their key does."""
     made: dict[int, list[bytes]] = {n: [] for n in range(PARTITIONS)}
     keys: dict[bytes, int] = {}
-    for key, value, _ in islice(Simulator(1, date.today(), strikes=OPTIONS // 2), count):
+    for key, value, _ in islice(Simulator(1, datetime.now(UTC).date(), strikes=OPTIONS // 2), count):
         made[keys.setdefault(key, len(keys) % PARTITIONS)].append(value)
     return made
 
@@ -100,17 +101,21 @@ def measure(at: Bed, messages: int, rounds: int) -> dict[str, list[Figures]]:
     for n in range(rounds):
         found[COPY].append(copy(at, rows))
         for lanes in (1, 2):
-            found[f"stockifyd, {lanes} lane{'s' * (lanes > 1)}"].append(load(at, f"load_{'ab'[lanes - 1]}{'x' * n}", lanes=lanes, rows=rows))
+            figures = load(at, f"load_{'ab'[lanes - 1]}{'x' * n}", lanes=lanes, rows=rows)
+            found[f"stockifyd, {lanes} lane{'s' * (lanes > 1)}"].append(figures)
     return found
 
 
 def table(found: dict[str, list[Figures]], messages: int) -> str:
     """Medians, and the ratio to `\\copy` within this run."""
     reference = statistics.median(f.rows_a_sec for f in found[COPY])
-    lines = [
+    told = (
         f"Chains of {OPTIONS} options, exactly once; {messages} messages, {messages * OPTIONS:,} rows a load;"
         f" {len(found[COPY])} rounds, medians; {os.cpu_count()} cores, Python {platform.python_version()},"
-        f" {datetime.now(UTC):%Y-%m-%d}.",
+        f" {datetime.now(UTC):%Y-%m-%d}."
+    )
+    lines = [
+        told,
         "",
         "| way | ratio to `\\copy` | lowest to highest | rows/s | CPU s a million rows | peak RSS, MiB |",
         "|---|---|---|---|---|---|",

@@ -5,8 +5,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from kit.toys import Tap, Tub, registry
 
+from kit.toys import Tap, Tub, registry
 from stockifyd.api import StockifydError
 from stockifyd.registry import Registry
 

@@ -1,5 +1,5 @@
 """What `decode` makes of bytes, with and without a schema."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.chains import batch_of, chain_fields, chain_json
-from stockifyd_basic import Decode
 
+from kit.chains import batch_of, chain_fields, chain_json
 from stockifyd.api import Batch, configure
 from stockifyd.testing import TransformContract, make
+from stockifyd_basic import Decode
 
 
 class TestContract(TransformContract[Decode]):

@@ -1,5 +1,5 @@
 """What the declarative `flatten` makes of other people's JSON."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kit.chains import batch_of, chain_json
-from stockifyd_basic import Decode, Flatten
 
+from kit.chains import batch_of, chain_json
 from stockifyd.api import Batch, configure
 from stockifyd.testing import TransformContract, make, make_message
+from stockifyd_basic import Decode, Flatten
 
 QUOTES: dict[str, Any] = {
     "table": "quotes",

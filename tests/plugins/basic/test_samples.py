@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from stockifyd_basic import Decode, Flatten
 
 from stockifyd.testing import make
+from stockifyd_basic import Decode, Flatten
 
 FOLDER = Path(__file__).resolve().parents[3] / "plugins" / "stockifyd_basic"
 

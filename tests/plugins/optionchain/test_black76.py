@@ -1,5 +1,5 @@
 """The simulator's prices, against an integral over the payoff and against what every price must obey."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from math import exp, pi, sqrt
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
+
 from stockifyd_optionchain.simulator.black76 import DAYS_A_YEAR, Pair, Pricer
 
 SPOT, STRIKE, IV, RATE, YEARS = 25_900.0, 26_100.0, 0.13, 0.065, 9 / 365

@@ -1,5 +1,5 @@
 """Figures of an expiry, against their definitions."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stockifyd_optionchain.chain import Option, OptionType
 from stockifyd_optionchain.figures import max_pain, put_call_ratio, total_oi
 

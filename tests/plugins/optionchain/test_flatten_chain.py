@@ -1,5 +1,5 @@
 """What `flatten_chain` makes of every variant of the canonical chain."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from kit.chains import batch_of, chain_fields, chain_json, context_fields, option_fields
-from stockifyd_optionchain import Chain, FlattenChain
-from stockifyd_optionchain.flatten_chain import OPTIONS, SNAPSHOTS
 
+from kit.chains import batch_of, chain_fields, chain_json, context_fields, option_fields
 from stockifyd.api import Batch, Message, Row
 from stockifyd.testing import TransformContract, make, make_message
+from stockifyd_optionchain import Chain, FlattenChain
+from stockifyd_optionchain.flatten_chain import OPTIONS, SNAPSHOTS
 
 SNAPSHOT_COLUMNS = (
     "timestamp symbol_id expiry exchange segment spot_price spot_change spot_change_pct total_call_oi total_put_oi pcr_ratio "

@@ -1,5 +1,5 @@
 """What `flatten_chain` rejects, with which reason; and that it never does worse than reject."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit.chains import batch_of, chain_fields, chain_json, context_fields, option_fields
-from stockifyd_optionchain import FlattenChain
 
+from kit.chains import batch_of, chain_fields, chain_json, context_fields, option_fields
 from stockifyd.api import Batch
 from stockifyd.testing import make
+from stockifyd_optionchain import FlattenChain
 
 
 def flattened(*raws: bytes) -> Batch:

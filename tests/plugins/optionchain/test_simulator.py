@@ -1,5 +1,5 @@
 """The simulated day: repeatable, in order, and such that every chain can be stored."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from kit.chains import batch_of
+from stockifyd.api import Batch
+from stockifyd.testing import make
 from stockifyd_optionchain import FlattenChain, simulate
 from stockifyd_optionchain.figures import exchange_day
 from stockifyd_optionchain.reading import decoded
@@ -27,9 +30,6 @@ from stockifyd_optionchain.simulator.series import RATE
 from stockifyd_optionchain.simulator.session import years_to
 from stockifyd_optionchain.simulator.underlyings import expiries
 from stockifyd_optionchain.upstox import Envelope, canonical
-
-from stockifyd.api import Batch
-from stockifyd.testing import make
 
 MONDAY = date(2026, 11, 23)
 SEEDS, DAYS = st.integers(0, 2**64), st.dates(date(2024, 1, 1), date(2035, 12, 31))

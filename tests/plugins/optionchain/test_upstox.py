@@ -1,5 +1,5 @@
 """Upstox's answers, recorded and made up, in the canonical form."""
-# ruff: noqa: SIM300  # what is expected stands first in an assert
+# what is expected stands first in an assert
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from kit.chains import batch_of
-from stockifyd_optionchain import FlattenChain, simulate
-from stockifyd_optionchain.upstox import canonical, enveloped
 
+from kit.chains import batch_of
 from stockifyd.api import Batch, Reject
 from stockifyd.testing import make
+from stockifyd_optionchain import FlattenChain, simulate
+from stockifyd_optionchain.upstox import canonical, enveloped
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 RECORDED = Path(os.environ.get("STOCKIFYD_RECORDED_CHAINS") or REPOSITORY.parent / "shared" / "data")

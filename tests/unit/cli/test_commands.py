@@ -9,8 +9,8 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
-from kit.toys import VALID, registry
 
+from kit.toys import VALID, registry
 from stockifyd import __version__
 from stockifyd.api import Unavailable
 from stockifyd.cli.main import main

@@ -8,7 +8,6 @@ import logging
 
 import aiohttp
 import pytest
-from unit.runtime.pipelines import FAST, blueprint, until
 
 from stockifyd.api import Drift
 from stockifyd.daemon import progress
@@ -19,6 +18,7 @@ from stockifyd.daemon.metrics import Metrics
 from stockifyd.daemon.status import PipelineStatus, Watch
 from stockifyd.runtime.pipeline import Pipeline, State
 from stockifyd.testing import MemoryStore, MemoryTopic
+from unit.runtime.pipelines import FAST, blueprint, until
 
 
 def pipeline_over(topic: MemoryTopic, store: MemoryStore) -> Pipeline:

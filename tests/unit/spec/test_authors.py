@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from kit.toys import VALID, Split, SplitOptions, Tap, Tub, TubOptions
 
+from kit.toys import VALID, Split, SplitOptions, Tap, Tub, TubOptions
 from stockifyd.api import Batch, Tables, Transform
 from stockifyd.registry import Problem, Registry
 from stockifyd.spec import loads

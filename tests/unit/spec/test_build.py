@@ -1,7 +1,6 @@
 """Components from a spec."""
 
 from kit.toys import VALID, Split, Tap, Tub, registry
-
 from stockifyd.spec import Instance, Spec, loads
 from stockifyd.spec.build import build, build_dead_letters, build_sinks, build_transforms, tables_of
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
-from kit.toys import VALID, registry
 
+from kit.toys import VALID, registry
 from stockifyd.spec import Loaded, loads
 from stockifyd.spec.document import read
 from stockifyd.spec.schema import compose

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from kit.toys import VALID, TapOptions, Tub, registry
 
+from kit.toys import VALID, TapOptions, Tub, registry
 from stockifyd.spec import Loaded, load, load_all, loads
 
 REGISTRY = registry()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft7Validator
-from kit.toys import VALID, registry
 
+from kit.toys import VALID, registry
 from stockifyd.registry import Registry
 from stockifyd.spec import loads
 from stockifyd.spec.schema import FILE_NAME, compose, rendered
