@@ -2,7 +2,8 @@
 
 StockifydError
 ├── Retry        the same batch again, after a jittered, growing pause; capped, then as Unavailable
-├── Unavailable  the far side is away: the breaker opens, the source is paused, retried for ever, nothing is dropped
+├── Unavailable  the far side is away: the breaker opens, the source is paused, retried for ever, nothing is dropped;
+│                out of `Source.read`, again and again without a message between: the pipeline fails, a new process may help
 ├── Reject       this data can never be written: its message becomes a dead letter, its neighbours go on
 ├── Drift        the far side changed shape or rights: the pipeline halts and tells the operator
 └── Fenced       another owner took our partitions: forget what is in flight, claim again

@@ -69,7 +69,7 @@ def _states(statuses: list[PipelineStatus]) -> Metric:
 
 def _lags(statuses: list[PipelineStatus]) -> Metric:
     labels = ["pipeline", "topic", "partition"]
-    family = GaugeMetricFamily("stockifyd_lag_messages", "Messages not yet read of a partition.", labels=labels)
+    family = GaugeMetricFamily("stockifyd_lag_messages", "Messages of a partition that are not durable yet.", labels=labels)
     for s in statuses:
         for p in s.partitions:
             if p.lag is not None:

@@ -11,7 +11,7 @@ from stockifyd.runtime.pipeline import Pipeline
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
-    """One partition that is ours. `next_offset` is durable; `lag` is in messages, None where the source cannot say."""
+    """One partition that is ours. `next_offset` is durable; `lag` are messages that are not, None where the source cannot say."""
 
     topic: str
     partition: int

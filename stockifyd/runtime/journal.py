@@ -14,7 +14,7 @@ class Journal:
     def __init__(self, log: logging.Logger, every_secs: float) -> None:
         self._log = log
         self._every = every_secs
-        self._messages = self._letters = 0
+        self._messages = 0
         self._secs = 0.0
         self._last = ""
         self._said = float("-inf")
@@ -22,7 +22,6 @@ class Journal:
     def delivered(self, batch: Batch, secs: float) -> None:
         """A batch is durable."""
         self._messages += len(batch.messages)
-        self._letters += len(batch.rejected)
         self._secs += secs
         if batch.messages:
             self._last = _described(batch)
@@ -41,8 +40,8 @@ class Journal:
         message, reason, stage, *_ = batch.rejected[0]
         (topic, number, _), offset = message.position
         self._log.warning(
-            "%d messages became dead letters, first: %s/%d/%d rejected by '%s': %s",
-            len(batch.rejected), topic, number, offset, stage, reason,
+            "%d %s, first: %s/%d/%d rejected by '%s': %s",
+            (count := len(batch.rejected)), "dead letter" if count == 1 else "dead letters", topic, number, offset, stage, reason,
         )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ class Reader:
         assert re.search(r"✓ Database connected: primary through \S+ \(transaction pooling\)", log)
         assert re.search(r"✓ Assigned partitions: \[0, 1\]", log)
         assert re.search(r"Stored \d+ messages, last: .+ \(\d+ options\) in \d+\.\d+s", log)
-        assert "1 messages became dead letters, first: market.enriched/0/2 rejected by 'flatten_chain'" in log
+        assert "1 dead letter, first: market.enriched/0/2 rejected by 'flatten_chain'" in log
 
 
 @pytest.mark.slow
