@@ -1,0 +1,100 @@
+"""Fault 26: malformed messages among good ones: exactly those are dead letters, and their neighbours are stored."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from faults.conftest import Sight
+from kit.bed import Scene, scene
+from kit.feed import BIG, DEAD
+from kit.fixtures_bed import MakeBed
+
+LIMIT = "ALTER TABLE plain_options ADD CONSTRAINT ltp_is_sane CHECK (ltp < 1e6)"
+
+
+def changed(value: bytes, **changes: Any) -> bytes:
+    """A good chain with other fields."""
+    return json.dumps({**json.loads(value), **changes}).encode()
+
+
+def with_option(value: bytes, number: int, **changes: Any) -> bytes:
+    """A good chain with one option changed."""
+    chain = json.loads(value)
+    chain["options"][number] |= changes
+    return json.dumps(chain).encode()
+
+
+def malformed(value: bytes, chance: random.Random) -> dict[str, bytes]:
+    """Nine ways to spoil a chain of 500 options; nine, since ten in a short time are drift."""
+    bad_row = chance.randrange(BIG)
+    return {
+        "truncated": value[: chance.randrange(1, len(value))],
+        "NUL": value.replace(b'"NSE"', b'"N\\u0000SE"'),
+        "surrogate": value.replace(b'"NSE"', b'"\\ud800"'),
+        "NaN": with_option(value, bad_row, ltp=float("nan")),
+        "2^63": with_option(value, bad_row, oi=2**63),
+        "naive time": changed(value, timestamp="2026-11-23T04:00:00"),
+        "empty": b"",
+        "wrong root": b"[1, 2, 3]",
+        "one bad row of 500": with_option(value, bad_row, strike=-50.0),
+    }
+
+
+async def test_malformed_messages_alone_are_dead_letters(make_bed: MakeBed, sight: Sight, chance: random.Random) -> None:
+    """Each way to spoil a message gives one dead letter with a reason of its own; all else is stored."""
+    async with scene(make_bed(), big_every=10) as on:
+        on.bed.worker()
+        await on.feed.send(1000)  # one in a hundred is not drift
+        reasons = {}
+        for name, value in malformed(_big(on), chance).items():
+            partition, offset = await on.feed.send_bad(value, partition=chance.randrange(on.bed.partitions))
+            reasons[name] = (partition, offset)
+            await on.feed.send(chance.randrange(120, 160))
+        await on.judge()
+        told = {name: _reason(on, *place) for name, place in reasons.items()}
+        assert [] == [name for name, reason in told.items() if not reason]
+        sight.note(messages=on.feed.sent, dead_letters=len(told), snapshots=on.reader.snapshots)
+        print("\n".join(f"  {name}: {reason}" for name, reason in told.items()))
+
+
+async def test_row_that_the_database_refuses_takes_its_message_along(
+    make_bed: MakeBed, sight: Sight, chance: random.Random
+) -> None:
+    """A row that passes the transforms and fails a check of the table: its message alone is a dead letter, with the row."""
+    async with scene(make_bed(), big_every=10) as on:
+        on.bed.database.sql(LIMIT)
+        await on.feed.send(300)
+        row = chance.randrange(BIG)
+        places = []
+        for _ in range(3):
+            # the good chain of that place is never sent
+            places.append(await on.feed.send_bad(with_option(_big(on), row, ltp=2e6), partition=chance.randrange(4)))
+            await on.feed.send(100)
+        worker = on.bed.worker()
+        await on.judge()
+        found = {_letter(on, *place) for place in places}
+        assert {f"POISON|23514|{row}"} == found
+        sight.note(messages=on.feed.sent, rows_refused=f"{row} of {BIG}, in {len(places)} messages")
+        assert "2000000" not in worker.log  # no row data at INFO
+        assert DEAD == on.feed.expected[places[0]]
+
+
+def _big(on: Scene) -> bytes:
+    """A good chain of 500, as none was sent."""
+    value, content = on.feed.chain(0, options=BIG)
+    assert content.options == BIG
+    return value
+
+
+def _reason(on: Scene, partition: int, offset: int) -> str:
+    return _sql(on, "reason", partition, offset)
+
+
+def _letter(on: Scene, partition: int, offset: int) -> str:
+    return _sql(on, "error_class || '|' || sqlstate || '|' || row_idx", partition, offset)
+
+
+def _sql(on: Scene, what: str, partition: int, offset: int) -> str:
+    return on.bed.database.sql(f'SELECT {what} FROM stockifyd.dead_letters WHERE partition = {partition} AND "offset" = {offset}')

@@ -1,0 +1,138 @@
+"""Each oracle objects to the state it is there for, and to no other."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from kit import oracles
+from kit.feed import DEAD, Content, Feed, Place, content_of, place_of, stamp
+from kit.oracles import Move, Stored
+
+WHOLE = Content(20, 1, 111)
+EXPECTED: dict[Place, Content] = {(0, 0): WHOLE, (0, 1): Content(20, 1, 222), (0, 2): DEAD, (0, 3): WHOLE, (1, 0): WHOLE}
+ROWS = {(0, 0): WHOLE, (0, 1): Content(20, 1, 222), (1, 0): WHOLE}
+WELL = Stored(next={0: 3, 1: 1}, rows=ROWS, letters={(0, 2): 1})
+CHAIN = [Move(0, None, 0, 1), Move(0, 0, 2, 1), Move(1, None, 5, 1), Move(0, 2, 2, 2), Move(0, 2, 3, 2), Move(1, 5, 6, 1)]
+
+
+def objections(stored: Stored) -> list[str]:
+    """The oracles that object to a state."""
+    found = [*oracles.lost(EXPECTED, stored), *oracles.doubled(EXPECTED, stored), *oracles.changed(EXPECTED, stored)]
+    return sorted({text[:2] for text in found})
+
+
+def test_nobody_objects_to_what_is_well() -> None:
+    """Rows below the offset, a dead letter for the bad one, and what is beyond not there yet."""
+    assert [] == objections(WELL)
+    assert [] == oracles.torn(EXPECTED, WELL)
+    assert [] == oracles.broken_chain(CHAIN)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        pytest.param(replace(WELL, rows={p: c for p, c in ROWS.items() if p != (0, 1)}), ["O1"], id="a message is missing"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 1): Content(19, 1, 9)}), ["O1"], id="a row is missing"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 1): Content(20, 0, 9)}), ["O1"], id="the snapshot is missing"),
+        pytest.param(replace(WELL, letters={}), ["O1"], id="a dead letter is missing"),
+        pytest.param(replace(WELL, letters={(0, 2): 2}), ["O1"], id="two dead letters"),
+        pytest.param(replace(WELL, letters={(0, 2): 1, (0, 1): 1}), ["O1"], id="a good message is a dead letter"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 2): Content(1, 1, 9)}), ["O1", "O2"], id="rows of a bad message"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 3): WHOLE}), ["O1"], id="rows beyond the offset"),
+        pytest.param(replace(WELL, letters={(0, 2): 1, (1, 1): 1}), ["O1"], id="a dead letter beyond the offset"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 1): Content(40, 2, 9)}), ["O2"], id="a doubled message"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 1): Content(21, 1, 9)}), ["O2"], id="a doubled row"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 1): Content(20, 2, 9)}), ["O2"], id="a doubled snapshot"),
+        pytest.param(replace(WELL, rows=ROWS | {(0, 1): Content(20, 1, 9)}), ["O3"], id="a changed value"),
+    ],
+)
+def test_wrong_state_is_objected_to(wrong: Stored, expected: list[str]) -> None:
+    """By the oracle whose business it is."""
+    assert expected == objections(wrong)
+
+
+def test_gap_excuses_what_is_inside_it() -> None:
+    """And nothing beside it."""
+    lacking = replace(WELL, rows={(1, 0): WHOLE})
+    assert [] == oracles.lost(EXPECTED, replace(lacking, gaps=[(0, 0, 2)]))
+    assert 1 == len(oracles.lost(EXPECTED, replace(lacking, gaps=[(0, 0, 1)])))
+    assert 2 == len(oracles.lost(EXPECTED, replace(lacking, gaps=[(1, 0, 2)])))
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [
+        pytest.param([*CHAIN, Move(0, 4, 5, 2)], id="a hole"),
+        pytest.param([*CHAIN, Move(0, 3, 2, 2)], id="a step back"),
+        pytest.param([*CHAIN, Move(0, 3, 4, 1)], id="a fallen epoch"),
+        pytest.param([*CHAIN, Move(0, 3, None, 2)], id="a deleted line"),
+        pytest.param([*CHAIN, Move(0, None, 0, 3)], id="a second birth"),
+        pytest.param([Move(0, 0, 1, 1)], id="no birth"),
+    ],
+)
+def test_broken_chain_is_objected_to(moves: list[Move]) -> None:
+    """O4: one violation for one break."""
+    assert 1 == len(oracles.broken_chain(moves))
+
+
+def test_half_a_chain_in_a_snapshot_is_objected_to() -> None:
+    """O5: rows before their offset, and an offset before its rows."""
+    early = replace(WELL, rows=ROWS | {(0, 3): Content(7, 0, 0)})
+    late = replace(WELL, next={0: 4, 1: 1})
+    assert ["O5 in a snapshot: O1 0/3 is stored, and the ledger is at 3"] == oracles.torn(EXPECTED, early)
+    assert 1 == len(oracles.torn(EXPECTED, late))
+
+
+def test_snapshot_from_a_floor_on_says_nothing_of_what_is_below() -> None:
+    """What was not looked at is not missing."""
+    assert [] == oracles.torn(EXPECTED, Stored(next={0: 3, 1: 1}, letters={(0, 2): 1}, floor=2))
+
+
+def test_kafka_ahead_of_the_ledger_is_objected_to() -> None:
+    """O6: behind and level are well."""
+    assert [] == oracles.ahead({0: 3, 1: 0}, WELL.next)
+    assert 1 == len(oracles.ahead({0: 4}, WELL.next))
+    assert 1 == len(oracles.ahead({7: 0}, WELL.next))
+
+
+def test_lag_and_a_paused_worker_are_objected_to() -> None:
+    """O7: of partitions and of workers."""
+    running = {"state": "running", "lag": 0, "instance_id": 1, "reason": ""}
+    assert [] == oracles.behind({0: 3, 1: 1}, WELL.next, [running])
+    assert 1 == len(oracles.behind({0: 4, 1: 1}, WELL.next, [running]))
+    assert 1 == len(oracles.behind({}, {}, [running | {"state": "waiting"}]))
+    assert 1 == len(oracles.behind({}, {}, [running | {"lag": 7}]))
+
+
+def test_secret_in_a_log_is_objected_to() -> None:
+    """O8: with the line, and without the secret."""
+    found = oracles.told_secrets({"a": "fine\nurl postgresql://u:hush@h", "b": "fine"}, ["hush"])
+    assert ["O8 a, line 2, holds a secret"] == found
+
+
+def test_feed_repeats_itself_for_the_same_seed() -> None:
+    """The same chains, and the same checksums; another seed gives others."""
+    first, again, other = (Feed([], "t", 2, seed=seed).chain(1) for seed in (7, 7, 8))
+    assert first == again
+    assert first != other
+
+
+def test_feed_knows_the_rows_of_its_chains() -> None:
+    """The checksum is that of the options and the context as JSON has them, whatever the order of rows."""
+    value, content = Feed([], "t", 2, seed=7).chain(1, options=500)
+    chain = json.loads(value)
+    options = [tuple(option.values()) for option in chain["options"]]
+    snapshot = (chain["options"][0]["expiry"], *chain["context"].values())
+    assert content == content_of(options[::-1], [snapshot])
+    assert content != content_of([*options[1:], options[1]], [snapshot])
+    assert (500, 1) == (content.options, content.snapshots)
+
+
+def test_place_is_read_back_from_symbol_and_time() -> None:
+    """A row tells its message."""
+    from datetime import datetime
+
+    assert (3, 86_400_123) == place_of(1003, datetime.fromisoformat(stamp(86_400_123)))
