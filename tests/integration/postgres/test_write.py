@@ -67,6 +67,20 @@ async def test_dead_letters_are_stored_with_the_rows(opened: Any, market: Any) -
     assert market.sql("SELECT next_offset FROM stockifyd.offsets") == "2"
 
 
+async def test_rows_dead_letters_and_offsets_are_of_one_transaction(opened: Any, market: Any) -> None:
+    """The server says so itself: every row bears the id of the transaction that wrote it."""
+    sink = await opened()
+    await sink.claim({TOPIC: 0})
+    good = options_batch(0, 2)
+    bad = DeadLetter(message(2, raw=b"bad"), "bad", "check")
+    await sink.write(Batch(good.messages, good.tables, rejected=(bad,), advance={TOPIC: Span(0, 3)}))
+    found = market.sql(
+        "SELECT count(DISTINCT x), count(*) FROM (SELECT xmin::text AS x FROM option_contracts"
+        " UNION ALL SELECT xmin::text FROM stockifyd.dead_letters UNION ALL SELECT xmin::text FROM stockifyd.offsets) t"
+    )
+    assert found == "1|10"
+
+
 async def test_two_tables_in_one_batch(opened: Any, database: Any) -> None:
     """Each configured table goes into its own target."""
     database.sql("CREATE TABLE a(x int, t text); CREATE TABLE b(x int); GRANT ALL ON a, b TO PUBLIC")

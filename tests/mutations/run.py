@@ -1,0 +1,78 @@
+"""`make mutate`: applies each mutation to a copy of the tree, and names the test that caught it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from mutations import MUTATIONS, Mutation
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_SECS = 600
+
+
+def copy_of_tree(folder: Path) -> None:
+    """What git knows, as it is in the working tree."""
+    names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+
+
+def apply(mutation: Mutation, folder: Path) -> None:
+    """Change the copy; ValueError where the source is not what the mutation expects."""
+    for change in mutation.changes:
+        path = folder / change.file
+        text = path.read_text()
+        if text.count(change.old) != 1:
+            raise ValueError(f"{change.file}: this stands {text.count(change.old)} times, not once:\n{change.old}")
+        path.write_text(text.replace(change.old, change.new))
+
+
+def caught_by(mutation: Mutation, folder: Path) -> str:
+    """The first test that fails on the copy; empty if none does."""
+    environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{folder / 'plugins'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutation.tests]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_SECS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "(the suite hung)"
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def run(mutation: Mutation) -> str:
+    with tempfile.TemporaryDirectory(prefix="stockifyd-mutation-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        copy_of_tree(folder)
+        apply(mutation, folder)
+        return caught_by(mutation, folder)
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--only", default="", metavar="WORDS", help="those whose name has these words")
+    chosen = [m for m in MUTATIONS if asked.parse_args().only in m.name]
+    caught = 0
+    for mutation in chosen:
+        began = time.monotonic()
+        test = run(mutation)
+        caught += bool(test)
+        print(f"{'caught' if test else 'ALIVE ':6}  {mutation.name:42} {time.monotonic() - began:5.0f} s  {test}", flush=True)
+    print(f"{caught} of {len(chosen)} mutations caught")
+    return 0 if caught == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
