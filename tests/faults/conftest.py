@@ -12,6 +12,9 @@ import pytest
 
 HERE = Path(__file__).parent
 LINES = pytest.StashKey[list[str]]()
+SECS = float(os.environ.get("STOCKIFYD_FAULT_SECS") or "20")
+long_form = pytest.mark.skipif(SECS <= 20, reason="of the long form: `make faults`")
+"""Marks what `make test` has no time for."""
 HEADER = f"{'fault':<44} {'runs':>4} {'secs':>6} {'seed':>10}  seen"
 
 
@@ -45,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def fault_secs() -> float:
     """How long a fault goes on that may go on: 20 s, or STOCKIFYD_FAULT_SECS."""
-    return float(os.environ.get("STOCKIFYD_FAULT_SECS", "20"))
+    return SECS
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from faults.conftest import Sight
+from faults.conftest import Sight, long_form
 from kit.bed import scene
 from kit.eventually import eventually
 from kit.fixtures_bed import MakeBed
 
 
-@pytest.mark.parametrize("keyed", [False, True], ids=["plain", "keyed"])
+@pytest.mark.parametrize("keyed", [False, pytest.param(True, marks=long_form)], ids=["plain", "keyed"])
 async def test_frozen_worker_is_fenced(make_bed: MakeBed, sight: Sight, *, keyed: bool) -> None:
     """What a sleeper had in hand when its partitions went elsewhere is not written twice when it wakes."""
     async with scene(make_bed(keyed=keyed), big_every=2) as on:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.conftest import Sight
+from faults.conftest import Sight, long_form
 from kit.bed import scene
 from kit.fixtures_bed import MakeBed
 from kit.kafka import KafkaServer
@@ -28,7 +28,7 @@ def twin_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
     server.stop()
 
 
-@pytest.mark.parametrize("keyed", [False, True], ids=["plain", "keyed"])
+@pytest.mark.parametrize("keyed", [False, pytest.param(True, marks=long_form)], ids=["plain", "keyed"])
 async def test_one_of_two_owners_commits(make_bed: MakeBed, sight: Sight, twin_kafka: KafkaServer, *, keyed: bool) -> None:
     """Of two owners of the same partitions one commits at a time, and the war between them ends with an operator being told."""
     bed = make_bed(keyed=keyed)

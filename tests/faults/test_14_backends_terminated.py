@@ -24,7 +24,7 @@ async def test_terminated_backends_do_not_stop_progress(make_bed: MakeBed, sight
         async with on.feed.flowing(60):
             while time.monotonic() < until:
                 await asyncio.sleep(0.5)
-                ended += int(await asyncio.to_thread(on.bed.database.sql, TERMINATE))
+                ended += int(await on.bed.sql(TERMINATE))
                 at.append(sum((await on.bed.books.next()).values()))
         assert at[-1] > at[len(at) // 2] > at[0]
         await on.judge()

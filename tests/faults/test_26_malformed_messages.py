@@ -64,7 +64,7 @@ async def test_row_that_the_database_refuses_takes_its_message_along(
 ) -> None:
     """A row that passes the transforms and fails a check of the table: its message alone is a dead letter, with the row."""
     async with scene(make_bed(), big_every=10) as on:
-        on.bed.database.sql(LIMIT)
+        await on.bed.sql(LIMIT)
         await on.feed.send(300)
         row = chance.randrange(BIG)
         places = []

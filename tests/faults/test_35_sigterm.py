@@ -27,7 +27,7 @@ async def test_sigterm_under_load_drains(make_bed: MakeBed, sight: Sight, chance
     async with scene(make_bed()) as on:
         worker, took = on.bed.worker(), list[float]()
         async with on.feed.flowing(100):
-            for _ in range(3):
+            for _ in range(2):
                 await worker.until_owning(on.bed.partitions)
                 await asyncio.sleep(chance.uniform(0, 1.5))
                 code, secs = await _timed(worker)
@@ -67,7 +67,7 @@ async def test_sigterm_in_a_rebalance(make_bed: MakeBed, sight: Sight, chance: r
         async with on.feed.flowing(60):
             await stays.until_owning(on.bed.partitions)
             leaves = on.bed.worker(2, 2)
-            for _ in range(3):
+            for _ in range(2):
                 await leaves.until_said("Kafka consumer started")
                 await asyncio.sleep(chance.uniform(0, 0.5))
                 code, secs = await _timed(leaves)

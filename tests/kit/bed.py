@@ -104,6 +104,10 @@ class Bed:
             raise AssertionError(f"migrate ended with {done.returncode}: {done.stderr}")
         return done.stdout
 
+    async def sql(self, text: str) -> str:
+        """Run SQL as the superuser, beside the event loop: it may wait for a lock of the snapshot reader, who is in that loop."""
+        return await asyncio.to_thread(self.database.sql, text)
+
     def settings(self, *, brokers: str = "", database_url: str = "") -> dict[str, str]:
         """What a worker's environment says of its servers."""
         return {
