@@ -152,9 +152,17 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         """Commit under our group generation; what is not ours is left out. Raises aiokafka's errors, TimeoutError."""
         ours = {tp: offset for tp, offset in offsets.items() if tp in self._consumer.assignment()}
         if ours:
-            async with asyncio.timeout(COMMIT_SECS):
-                await self._consumer.commit(ours)
+            await self._committed(ours)
             self.durable.update(ours)
+
+    async def _committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        # Bounded, but not cancelled: aiokafka shields a task inside, whose failure nobody would hear of.
+        work = asyncio.ensure_future(self._consumer.commit(offsets))
+        work.add_done_callback(lambda done: done.cancelled() or done.exception())
+        done, _ = await asyncio.wait({work}, timeout=COMMIT_SECS)
+        if not done:
+            raise TimeoutError(f"a commit was not answered for {COMMIT_SECS} s")
+        work.result()
 
     async def prove(self) -> bool:
         """Whether the group still knows us: it takes a commit of something that is committed, or may be."""

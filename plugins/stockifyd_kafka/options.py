@@ -45,7 +45,9 @@ class KafkaOptions(Config, frozen=True):
         ),
     ] = "dynamic"
     session_timeout_ms: Annotated[Positive, Meta(description="A member silent for so long loses its partitions.")] = 6_000
-    heartbeat_interval_ms: Annotated[Positive, Meta(description="How often a member says that it lives.")] = 1_500
+    heartbeat_interval_ms: Annotated[
+        Positive, Meta(description="How often a member says that it lives, and hears of others.")
+    ] = 500
     rebalance_timeout_ms: Annotated[Positive, Meta(description="How long members may take to join again.")] = 60_000
     metadata_max_age_ms: Annotated[Positive, Meta(description="How soon new partitions are noticed.")] = 30_000
     fetch_min_bytes: Annotated[Positive, Meta(description="The broker waits for so much to have come.")] = 10_240

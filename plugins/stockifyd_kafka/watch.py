@@ -80,4 +80,5 @@ class Watch(Generic[P]):
 
 
 def _progress(before: Seen, after: Seen) -> bool:
-    return before.answered != after.answered and (before.position != after.position or after.end <= after.position)
+    """Something came, now or from what was buffered before; or a broker says that there is nothing to come."""
+    return before.position != after.position or (before.answered != after.answered and after.end <= after.position)

@@ -49,7 +49,9 @@ class LoopLag:
             await asyncio.sleep(SAMPLE_SECS)
             stall = time.monotonic() - began - SAMPLE_SECS
             if stall > LONG_STALL_SECS:
-                log.warning("the event loop was blocked for %.1f s: a plugin works on it for too long", stall)
+                log.warning(
+                    "nothing ran for %.1f s: a plugin works on the event loop for too long, or the process was stopped", stall
+                )
             if began - turned > 30:  # noqa: PLR2004
                 self._before, self._worst, turned = self._worst, 0.0, began
             self._worst = max(self._worst, stall)

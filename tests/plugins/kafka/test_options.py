@@ -36,7 +36,7 @@ def test_the_defaults_are_the_promised_ones() -> None:
         found.heartbeat_interval_ms,
         found.rebalance_timeout_ms,
         found.metadata_max_age_ms,
-    ) == (6_000, 1_500, 60_000, 30_000)
+    ) == (6_000, 500, 60_000, 30_000)
     assert (
         found.fetch_min_bytes,
         found.fetch_max_wait_ms,
