@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -78,18 +79,23 @@ def _part(document: Document, registry: Registry, *, path: Path) -> Part | None:
         return None
     name, required = value.get("name"), value.get("required", True)
     default = "dead_letters" if path == DEAD_LETTERS else entry.type
-    config = None if _refused(document, path) else _config(document, path, entry)
-    return Part(entry.role, path, entry, name if isinstance(name, str) else default, config, required is not False)
+    refused = _refused(document, path)
+    # A key that nobody knows hides nothing: the author's own checks still speak of the others.
+    config = None if refused & {"", *entry.config.__struct_encode_fields__} else _config(document, path, entry)
+    called = name if isinstance(name, str) else default
+    return Part(entry.role, path, entry, called, None if refused else config, required is not False)
 
 
-def _refused(document: Document, path: Path) -> bool:
-    """Was something in the shape of this component refused already?"""
+def _refused(document: Document, path: Path) -> set[str]:
+    """The options of this component in whose shape something was refused already; "" for the component itself."""
     at = dotted(path)
-    return any(f.severity == "error" and (f.path == at or f.path.startswith((f"{at}.", f"{at}["))) for f in document.findings)
+    errors = (f.path.removeprefix(at) for f in document.findings if f.severity == "error" and f.path.startswith(at))
+    return {re.split(r"[.\[]", rest[1:], maxsplit=1)[0] for rest in errors if not rest or rest[0] in ".["}
 
 
 def _config(document: Document, path: Path, entry: Entry) -> Config | None:
-    options = {key: value for key, value in document.value(path).items() if key not in RESERVED_OPTIONS}
+    known = entry.config.__struct_encode_fields__
+    options = {key: value for key, value in document.value(path).items() if key in known and key not in RESERVED_OPTIONS}
     configured = partial(configure, entry.component)
     try:
         return configured(options)

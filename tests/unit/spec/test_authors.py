@@ -83,3 +83,13 @@ def test_broken_plugin_is_the_reason() -> None:
             "plugin 'tub' (tub 2.0) is skipped: ImportError: no plug [tub.py:3]. See `stockifyd plugins list`.",
         )
     ]
+
+
+def test_unknown_key_hides_no_check_of_the_author() -> None:
+    """Both findings come at once: the key that nobody knows, and what `__post_init__` says of the others."""
+    text = VALID.replace(b"rate: 20", b"rate: 500\n  colour: red")
+    found = loads(text, Registry.of(Tap, Split, Tub)).findings
+    assert {(f.path, f.fact) for f in found} == {
+        ("source.colour", "unknown option for source 'tap'"),
+        ("source.rate", "500 is not slow, write 100 or less"),
+    }
