@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stockifyd.api import Row
 from stockifyd_postgres import wire
 from stockifyd_postgres.catalogue import Target
 from stockifyd_postgres.connection import Transaction
+from stockifyd_postgres.loads import Load
 from stockifyd_postgres.names import listed, qualified, quote
 from stockifyd_postgres.options import OnConflict
 
@@ -15,17 +15,15 @@ STAGED_BATCHES = 100
 """After a conflict this many more batches are staged: in a replay every straight COPY would fail first."""
 
 
-async def merge(
-    transaction: Transaction, target: Target, columns: Sequence[str], *, rows: list[Row], on_conflict: OnConflict
-) -> int:
-    """Write rows by way of a temporary table that ends with the transaction; answers with how many took effect."""
+async def merge(transaction: Transaction, load: Load) -> int:
+    """Write a load by way of a temporary table that ends with the transaction; answers with how many rows took effect."""
+    target, columns = load.target, load.columns
     stage = f"stockifyd_stage_{target.name[1]}"[:63]
     await transaction.execute(
         f"CREATE TEMP TABLE {quote(stage)} ON COMMIT DROP AS SELECT {listed(columns)} FROM {qualified(target.name)} WITH NO DATA"  # noqa: S608
     )
-    types = {name: column.type for name, column in target.columns.items()}
-    await wire.copy(transaction, ("pg_temp", stage), columns, rows=rows, types=types)
-    return await transaction.execute(statement(target, columns, stage=stage, on_conflict=on_conflict))
+    await wire.copy(transaction, ("pg_temp", stage), load)
+    return await transaction.execute(statement(target, columns, stage=stage, on_conflict=load.options.on_conflict))
 
 
 def statement(target: Target, columns: Sequence[str], *, stage: str, on_conflict: OnConflict) -> str:

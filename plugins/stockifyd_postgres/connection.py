@@ -12,6 +12,7 @@ import asyncpg
 
 from stockifyd.api import Drift, Row
 from stockifyd_postgres.address import Address
+from stockifyd_postgres.encoding import END, SIGNATURE
 from stockifyd_postgres.errors import Lost, classify
 from stockifyd_postgres.options import PostgresOptions
 
@@ -51,6 +52,20 @@ class Transaction:
         schema, table = target
         await self._session.bounded(
             self._connection.copy_records_to_table(table, schema_name=schema or None, columns=columns, records=rows)
+        )
+
+    async def copy_encoded(self, target: tuple[str, str], columns: Sequence[str], blocks: Sequence[bytearray]) -> None:
+        """COPY of rows that `encoding` made, at least one block, all of them in memory. The server starts on the first block."""
+        schema, table = target
+        source = _in_turn([SIGNATURE + blocks[0], *blocks[1:], END])
+        await self._session.bounded(
+            self._connection.copy_to_table(
+                table,
+                schema_name=schema or None,
+                columns=list(columns),
+                source=source,  # type: ignore[arg-type] # any buffer will do
+                format="binary",
+            )
         )
 
     async def commit(self) -> None:
@@ -214,3 +229,8 @@ class Session:
                 better = Lost(f"{self.address}: {type(error).__name__}: {error}".splitlines()[0])
             raise better from error
         return self._connection
+
+
+async def _in_turn(parts: Sequence[bytes | bytearray]) -> AsyncIterator[bytes | bytearray]:
+    for part in parts:
+        yield part

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stockifyd.api import Batch, Drift, Row
-from stockifyd_postgres import values
+from stockifyd_postgres import encoding, values
 from stockifyd_postgres.catalogue import CURE, Target, mismatches
 from stockifyd_postgres.names import guess
 from stockifyd_postgres.options import PostgresOptions, TableOptions
@@ -21,6 +21,8 @@ class Load:
     options: TableOptions
     columns: tuple[str, ...]
     rows: list[Row]
+    encoded: list[bytearray] | None = None
+    """The rows as COPY takes them, in blocks; None where asyncpg is to encode them."""
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -40,10 +42,7 @@ class Loader:
         if not batch.messages:
             return []
         self._check_shape(batch)
-        loads = list(self._made(batch))
-        for load in loads:
-            values.check(load.name, load.columns, load.types, load.rows)
-        return loads
+        return [_checked(load) for load in self._made(batch)]
 
     def _made(self, batch: Batch) -> Iterator[Load]:
         for name, options in self.options.tables.items():
@@ -63,3 +62,12 @@ class Loader:
         if findings:
             raise Drift("; ".join(findings), hint=CURE)
         self._seen = {name: batch.tables[name].columns for name in self.options.tables}
+
+
+def _checked(load: Load) -> Load:
+    """The load, encoded or else checked: what can be encoded is right."""
+    types = load.types
+    encoded = encoding.encode([types[name] for name in load.columns], load.rows)
+    if encoded is None:
+        values.check(load.name, load.columns, types, load.rows)
+    return replace(load, encoded=encoded)

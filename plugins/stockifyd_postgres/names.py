@@ -16,6 +16,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(quote(name) for name in names)
 
 
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def qualified(target: tuple[str, str]) -> str:
     """Schema and table; an empty schema is left out."""
     return ".".join(quote(part) for part in target if part)

@@ -54,9 +54,9 @@ def _fine(kind: str, values: Sequence[Any]) -> bool:
             return not any(isinstance(v, datetime) for v in set(values))
         if kind == TIMES[0]:
             return all(v is None or (isinstance(v, datetime) and v.tzinfo is not None) for v in set(values))
-    except (TypeError, ValueError, OverflowError):
+        return kind != "numeric" or not any(isinstance(v, (float, Decimal)) and not math.isfinite(v) for v in set(values))
+    except (TypeError, ValueError, ArithmeticError):
         return False
-    return kind != "numeric" or not any(isinstance(v, (float, Decimal)) and not math.isfinite(v) for v in set(values))
 
 
 def _blame(table: str, name: str, kind: str, *, values: Sequence[Any]) -> None:
@@ -80,13 +80,17 @@ def _float(kind: str, value: Any) -> str:
         number = float(value)
     except OverflowError:
         return "out of range"
+    except ValueError:  # a decimal that signals
+        return "not a finite number"
     if not math.isfinite(number):
         return "not a finite number"
     return "out of range" if kind == "real" and abs(number) > 3.4028235677973366e38 else ""  # noqa: PLR2004 - float4's largest
 
 
 def _number(_kind: str, value: Any) -> str:
-    if isinstance(value, (int, float, Decimal)):
+    if isinstance(value, Decimal):
+        return "" if value.is_finite() else "not a finite number"
+    if isinstance(value, (int, float)):
         return "" if math.isfinite(value) else "not a finite number"
     return "" if isinstance(value, str) else f"a {type(value).__name__}, not a number"
 

@@ -42,7 +42,6 @@ class Writer:
 
     async def _write(self, transaction: Transaction, load: Load) -> int:
         if self.staged(load.name):
-            on_conflict = load.options.on_conflict
-            return await merge(transaction, load.target, load.columns, rows=load.rows, on_conflict=on_conflict)
-        await wire.copy(transaction, load.target.name, load.columns, rows=load.rows, types=load.types)
+            return await merge(transaction, load)
+        await wire.copy(transaction, load.target.name, load)
         return len(load.rows)

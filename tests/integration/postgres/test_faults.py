@@ -112,7 +112,7 @@ async def test_a_peer_that_stops_reading_in_copy_ends(sink: Any, proxy: Postgres
     proxy.bandwidth = 1000
     with pytest.raises(Unavailable):
         await sink.write(options_batch(1, 400, rows=500))
-    assert [task for task in asyncio.all_tasks() if "copy_records_to_table" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "copy_to_table" in repr(task)] == []
     proxy.reset_links()
     proxy.bandwidth = 0
     assert await sink.write(options_batch(1, 1)) == Receipt(rows=4)

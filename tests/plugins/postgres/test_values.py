@@ -54,6 +54,10 @@ def test_good_values_pass(kind: str, values: tuple[Any, ...]) -> None:
         ("date", NOW),
         ("numeric", Decimal("NaN")),
         ("numeric", math.nan),
+        ("numeric", Decimal("sNaN")),
+        ("numeric", []),
+        ("double precision", Decimal("sNaN")),
+        ("integer", Decimal("sNaN")),
     ],
 )
 def test_a_bad_value_is_found(kind: str, value: Any) -> None:
