@@ -12,8 +12,8 @@ help: ## list the targets
 demo: .venv/demo ## the storage pipeline on servers of its own, with a worker killed; STAY=1: until Ctrl-C
 	@$(BIN)/python -m stockifyd demo $(if $(STAY),--stay) $(ARGS)
 
-test: packages lint types ## what CI runs: lint, types, then all tests on real servers; ARGS="-k ledger"
-	$(BIN)/python -m pytest $(ARGS)
+test: packages lint types ## what CI runs: lint, types, then all tests on real servers; JOBS=1, ARGS="-k ledger"
+	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile $(ARGS)
 
 lint: .venv/dev ## ruff, its formatter and the import contracts
 	$(BIN)/python -m ruff check $(CODE)
