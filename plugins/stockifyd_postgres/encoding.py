@@ -149,7 +149,7 @@ class Layout:
     constants: tuple[tuple[int, bytes], ...]
     """Where a row has a byte that is no value's (the number of columns, a length) and is not zero, and which."""
     ends: tuple[int, ...]
-    """Where the field of each column ends, its first byte after the one before."""
+    """Where the head of a row and the field of each column end."""
 
     def packed(self, columns: Iterable[Sequence[Any]]) -> bytearray:
         """The rows one after another."""
@@ -161,26 +161,25 @@ class Layout:
 
     def odd(self, columns: Sequence[Taken]) -> Iterator[tuple[int, tuple[int, bytes]]]:
         """Where odd fields begin among packed rows, where they end, and what is to be there; neighbours go as one."""
-        begin, last, width = 2, -1, self.ends[-1]
+        first, width = 0, self.ends[-1]
         for odd, alike in groupby(columns, attrgetter("odd")):
             count = len(list(alike))
-            last += count
-            end = self.ends[last]
+            begin, end = self.ends[first], self.ends[first + count]
             for row, field in odd.items():
                 yield row * width + begin, (row * width + end, field * count)
-            begin = end
+            first += count
 
 
 @lru_cache(maxsize=512)
 def layout(codes: tuple[str, ...]) -> Layout:
     """The layout for struct's code of each column; a column without one is null."""
-    template, ends = bytearray(struct.pack(">h", len(codes))), []
+    heads, ends = [(0, struct.pack(">h", len(codes)))], [2]
     for code in codes:
         size = struct.calcsize(f">{code}")
-        template += (struct.pack(">i", size) if code else NULL) + bytes(size)
-        ends.append(len(template))
+        heads.append((ends[-1], struct.pack(">i", size) if code else NULL))
+        ends.append(ends[-1] + 4 + size)
+    constants = tuple((start + at, bytes((byte,))) for start, head in heads for at, byte in enumerate(head) if byte)
     packer = struct.Struct(">2x" + "".join(f"4x{code or '0s'}" for code in codes))
-    constants = tuple((at, bytes((byte,))) for at, byte in enumerate(template) if byte)
     return Layout(packer.pack, constants, tuple(ends))
 
 
