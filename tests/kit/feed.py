@@ -127,10 +127,9 @@ class Feed:
         await self.settle()
 
     def chain(self, partition: int, *, options: int = 0) -> tuple[bytes, Content]:
-        """The next chain of a partition, and what its rows must be; not yet produced. `options`: BIG, or as it comes."""
+        """The next chain of a partition, and what its rows must be; not yet produced. `options`: so many, or as it comes."""
         offset = self.next[partition]
-        is_big = options == BIG or (self._big_every and self._random.randrange(self._big_every) == 0)
-        body = self._random.choice(self._big if is_big else self._small)
+        body = _body(self._random, options) if options else self._any_body()
         first = _option(self._random, 0, oi=offset, ltp=offset + 0.05)
         context = context_fields(spot_price=20_000.0 + offset, lot_size=partition)
         rows = [_row(first), *body.rows]
@@ -138,11 +137,21 @@ class Feed:
         value = json.dumps(head).encode()[:-1] + b', "options": [' + json.dumps(first).encode() + body.json + b"]}"
         return value, content_of(rows, [(first["expiry"], *context.values())])
 
-    async def _put(self, partition: int, value: bytes, content: Content) -> Place:
+    def _any_body(self) -> _Body:
+        is_big = self._big_every and self._random.randrange(self._big_every) == 0
+        return self._random.choice(self._big if is_big else self._small)
+
+    def plan(self, partition: int, content: Content | None) -> Place:
+        """The next offset of a partition, for a message that the test sends itself. None: it holds nothing to be stored."""
         place = (partition, self.next[partition])
-        self.expected[place] = content  # before it is sent: a reader may see its rows before we see the answer
+        if content is not None:
+            self.expected[place] = content  # before it is sent: a reader may see its rows before we see the answer
         self.next[partition] += 1
         self.sent += 1
+        return place
+
+    async def _put(self, partition: int, value: bytes, content: Content) -> Place:
+        place = self.plan(partition, content)
         at = round(time.time() * 1000)
         for client in self._clients:
             future = await client.send(self.topic, value, partition=partition, key=b"NIFTY:2026-11-24", timestamp_ms=at)

@@ -67,6 +67,12 @@ class Worker:
         return self._child is not None and self._child.poll() is None
 
     @property
+    def peak_mib(self) -> int:
+        """The most memory that it had, of a worker that runs."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) // 1024
+
+    @property
     def exit_code(self) -> int | None:
         """Negative: the signal it died of. None while it runs."""
         return self._child.poll() if self._child else None
