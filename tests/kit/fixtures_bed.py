@@ -14,6 +14,7 @@ from kit.fixtures_postgres import READER, WRITER, Database
 from kit.kafka import KafkaServer
 from kit.pgbouncer import PgBouncer
 from kit.postgres import PostgresServer
+from kit.postgres_replica import PostgresReplica
 
 MakeBed = Callable[..., Bed]
 
@@ -64,6 +65,13 @@ def own_database(own_postgres: PostgresServer) -> Iterator[Database]:
     own_postgres.create_database("faults")
     with PgBouncer(own_postgres) as pooler:
         yield Database(own_postgres, pooler, "faults")
+
+
+@pytest.fixture
+def replica(own_database: Database) -> Iterator[PostgresReplica]:
+    """A standby of `own_database`, streaming."""
+    with PostgresReplica(own_database.server) as server:
+        yield server
 
 
 @pytest.fixture

@@ -49,11 +49,7 @@ class PgBouncer:
 
     def start(self) -> None:
         """Write the configuration, start the pooler; returns when it takes connections."""
-        ini = self.folder / "pgbouncer.ini"
-        ini.write_text(self._configuration())
-        (self.folder / "users.txt").write_text(f'"{self.server.user}" "{PASSWORD}"\n')
-        for path in (ini, self.folder / "users.txt"):
-            own(path)
+        ini = self._write_configuration()
         with (self.folder / "pooler.log").open("ab") as log:
             self.child = subprocess.Popen(
                 [bouncer(), "-q", str(ini)], cwd=self.folder, stdout=log, stderr=log, start_new_session=True, **servant()
@@ -70,6 +66,12 @@ class PgBouncer:
     def restart(self) -> None:
         self.stop()
         self.start()
+
+    def point_at(self, server: PostgresServer) -> None:
+        """Another server behind the same address; clients stay, connections to the one before end with their transaction."""
+        self.server = server
+        self._write_configuration()
+        self.admin("RELOAD")
 
     def remove(self) -> None:
         self.stop()
@@ -98,6 +100,14 @@ class PgBouncer:
         if done.returncode:
             raise RuntimeError(f"pgbouncer: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def _write_configuration(self) -> Path:
+        ini = self.folder / "pgbouncer.ini"
+        ini.write_text(self._configuration())
+        (self.folder / "users.txt").write_text(f'"{self.server.user}" "{PASSWORD}"\n')
+        for path in (ini, self.folder / "users.txt"):
+            own(path)
+        return ini
 
     def _configuration(self) -> str:
         settings = {
