@@ -67,19 +67,23 @@ async def by_asyncpg(connection: asyncpg.Connection[asyncpg.Record], kinds: Sequ
         await connection.copy_records_to_table("t", records=rows, columns=names)
     except asyncpg.PostgresError as error:
         return str(error.sqlstate)
+    return await stored(connection)
+
+
+async def stored(connection: asyncpg.Connection[asyncpg.Record]) -> bytes:
     there = io.BytesIO()
     await connection.copy_from_table("t", output=there, format="binary")
     return there.getvalue()
 
 
 async def by_us(connection: asyncpg.Connection[asyncpg.Record], blocks: list[bytearray]) -> bytes | str:
-    """What we send; or the state that the server refuses it with."""
-    sent = SIGNATURE + b"".join(blocks) + END
+    """What the server has of what we send, in the same table; or the state that it refused it with."""
+    await connection.execute("TRUNCATE t")
     try:
-        await connection.copy_to_table("t", source=io.BytesIO(sent), format="binary")
+        await connection.copy_to_table("t", source=io.BytesIO(SIGNATURE + b"".join(blocks) + END), format="binary")
     except asyncpg.PostgresError as error:
         return str(error.sqlstate)
-    return sent
+    return await stored(connection)
 
 
 @pytest.mark.parametrize("kind", KINDS)
