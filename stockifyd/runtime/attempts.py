@@ -29,6 +29,16 @@ class Attempts:
 
     async def until_done(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of `call`; raises Reject, Drift or Fenced as the component did, and Drift for a bug."""
+        try:
+            return await self._answered(name, call)
+        except StockifydError:
+            self._breaker.mended(name)  # a refusal is an answer too
+            raise
+        except BaseException:
+            self._breaker.abandoned(name)  # cancelled: it would stay open, and the source paused, for ever
+            raise
+
+    async def _answered(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         backoff, retries, bugs = Backoff.of(self._timing), 0, 0
         while True:
             try:

@@ -49,9 +49,14 @@ class Breaker:
             late.cancel()
 
     def mended(self, name: str) -> None:
-        """It answers again, or nobody waits for it any more."""
+        """It answers again."""
         if (was := self._broken.pop(name, None)) is not None:
             self._log.warning("%s is back after %.1f s", name, time.monotonic() - was[1])
+            self._changed()
+
+    def abandoned(self, name: str) -> None:
+        """Nobody waits for it any more; whether it is back nobody knows."""
+        if self._broken.pop(name, None) is not None:
             self._changed()
 
     def forget(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from stockifyd.api import Batch, Receipt, Unavailable
+from stockifyd.api import Batch, Fenced, Receipt, Unavailable
 from stockifyd.runtime.blueprint import LaneComponents
 from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.pipeline import Pipeline, State
@@ -47,6 +47,32 @@ async def test_checkpoint_after_a_rewind_names_only_what_is_claimed() -> None:
         topic.add(*bodies(10, 10))
         await until(lambda: pipeline.counters.rewinds > 0 and pipeline.owned == [first])
         assert [first] == sorted(pipeline.checkpoint)
+
+
+class Away(MemoryLedger):
+    """Is away; then what it was given is another's."""
+
+    type = "away"
+    is_lost = False
+
+    async def write(self, batch: Batch) -> Receipt:
+        if batch.messages[0].raw == b"m0":
+            raise Fenced("another's") if Away.is_lost else Unavailable("connection refused")
+        return await super().write(batch)
+
+
+async def test_what_was_waited_for_and_given_away_is_not_waited_for() -> None:
+    """A batch that waits for its sink while its partition goes, and is fenced then, leaves the source reading."""
+    topic, store = MemoryTopic(endless=True), MemoryStore()
+    Away.is_lost = False
+    async with running(blueprint(topic, store, sink=Away)) as pipeline:
+        topic.add("m0")
+        await until(lambda: pipeline.state is State.WAITING)
+        topic.assign(1, [])
+        await until(lambda: pipeline.owned == [])
+        Away.is_lost = True  # before the release has waited for long enough
+        await until(lambda: pipeline.state is State.RUNNING)
+        assert pipeline.counters.rewinds == 0
 
 
 class Mute(MemoryLedger):
