@@ -53,6 +53,10 @@ class Bed:
     workers: list[Worker] = field(default_factory=list)
     source: Mapping[str, Any] = field(default_factory=dict)
     """Options of the source that differ from the storage pipeline's."""
+    topic_options: Mapping[str, str] = field(default_factory=dict)
+    """As `create_topic` takes them."""
+    sink: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the sink that do."""
 
     def __post_init__(self) -> None:
         self.topic = self.topic or f"market.test.{os.getpid()}.{next(_numbers)}"
@@ -81,13 +85,14 @@ class Bed:
         options, snapshots = self.tables
         into = {"snapshots": snapshots, "options": options}
         spec["sinks"][0]["tables"] = {name: {"into": table, "on_conflict": self.on_conflict} for name, table in into.items()}
+        spec["sinks"][0] |= self.sink
         spec["delivery"] |= delivery
         self.spec.write_text(yaml.safe_dump(spec, sort_keys=False))
         return self.spec
 
     async def prepare(self, **delivery: Any) -> None:
         """Topic, spec, tables, migration, audit."""
-        await create_topic(self.kafka.direct, self.topic, self.partitions)
+        await create_topic(self.kafka.direct, self.topic, self.partitions, **self.topic_options)
         self.write_spec(**delivery)
         if not self.keyed:
             await self._make_plain_tables()

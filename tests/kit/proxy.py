@@ -149,18 +149,57 @@ def swap(kind: bytes, body: bytes) -> bool:
     return kind == b"P" and b"UPDATE stockifyd.offsets" in body
 
 
+def copy_block(number: int) -> Seen:
+    """That message of rows of one COPY, the first being 1: the server has those before it."""
+    count = 0
+
+    def at(kind: bytes, body: bytes) -> bool:
+        nonlocal count
+        count = count + 1 if copy_data(kind, body) else 0
+        return count == number
+
+    return at
+
+
+def after(first: Seen, then: Seen) -> Seen:
+    """What `then` recognises, once `first` has recognised something: the COMMIT of a swap."""
+    seen = False
+
+    def at(kind: bytes, body: bytes) -> bool:
+        nonlocal seen
+        seen = seen or first(kind, body)
+        return seen and then(kind, body)
+
+    return at
+
+
 class PostgresProxy(FaultProxy):
-    """Cuts the link at a message of PostgreSQL's protocol: before the server has it, or after, with its answer withheld."""
+    """Breaks the link at a message of PostgreSQL's protocol.
+
+    `cut`: before the server has it, or after, with its answer withheld. `hold`: the link stays open, the message does not
+    come through until `release`.
+    """
 
     def __init__(self, target_port: int, *, target_host: str = "127.0.0.1") -> None:
         super().__init__(target_port, target_host=target_host)
-        self.cuts = 0
+        self.cuts = self.holds = 0
         self._seen: Seen | None = None
+        self._hold: Seen | None = None
+        self._released = asyncio.Event()
         self._when: Literal["before", "after"] = "before"
 
     def cut(self, at: Seen, when: Literal["before", "after"]) -> None:
         """Cut once, at the next client message that `at` recognises. "after": when the server's answer has come in."""
         self._seen, self._when = at, when
+
+    def hold(self, at: Seen) -> None:
+        """Hold once, at the next client message that `at` recognises."""
+        self._hold = at
+        self._released.clear()
+
+    def release(self) -> None:
+        """What is held goes on."""
+        self._released.set()
 
     async def _to_target(self, reader: asyncio.StreamReader, link: Link) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
@@ -168,6 +207,7 @@ class PostgresProxy(FaultProxy):
             while True:
                 head = await reader.readexactly(5)
                 body = await reader.readexactly(int.from_bytes(head[1:], "big") - 4)
+                await self._pass(head[:1], body)
                 if self._seen is None or not self._seen(head[:1], body):
                     await self._forward(head + body, link.target)
                     continue
@@ -184,6 +224,12 @@ class PostgresProxy(FaultProxy):
             body = await reader.readexactly(int.from_bytes(size, "big") - 4)
             asks_tls = body[:4] in (struct.pack("!I", 80877103), struct.pack("!I", 80877104))
             await self._forward(size + body, link.target)
+
+    async def _pass(self, kind: bytes, body: bytes) -> None:
+        if self._hold is not None and self._hold(kind, body):
+            self._hold = None
+            self.holds += 1
+            await self._released.wait()
 
     async def _cut(self, message: bytes, link: Link) -> None:
         if self._when == "after":
