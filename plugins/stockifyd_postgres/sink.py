@@ -119,6 +119,8 @@ class Postgres(LedgerSink[PostgresOptions]):
         try:
             system = await self._system()
             async with self.session.transaction() as transaction:
+                # on disk, even where rows need not be: without its first line the ledger could not tell that it was rewound
+                await transaction.execute("SET LOCAL synchronous_commit = on")
                 async with evicting(self.session, await transaction.value("SELECT pg_backend_pid()")):
                     await self.ledger.check_birth(transaction, system)
                     claimed = await self.ledger.claim(transaction, starts)
