@@ -50,7 +50,8 @@ async def test_changed_table_halts_and_resumes(make_bed: MakeBed, sight: Sight, 
         worker = on.bed.worker()
         async with on.feed.flowing(60):
             await worker.until(lambda status: status["messages_delivered"] > 30)
-            await on.bed.sql(harm)
+            async with on.reader.looking_away():
+                await on.bed.sql(harm)
             status = await worker.until_state("halted")
             await asyncio.sleep(0.5)
         assert named in status["reason"]
@@ -60,7 +61,8 @@ async def test_changed_table_halts_and_resumes(make_bed: MakeBed, sight: Sight, 
             await worker.until_said("resumed by the operator")
             again = await worker.until_state("halted")
             assert named in again["reason"]
-        await on.bed.sql(fix)
+        async with on.reader.looking_away():
+            await on.bed.sql(fix)
         worker.send(signal.SIGHUP)
         await on.judge()
         assert {} == (await on.bed.books.everything()).letters

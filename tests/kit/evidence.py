@@ -112,6 +112,13 @@ class SnapshotReader:
         self.violations: Violations = []
         self.snapshots = 0
         self._floor = 0
+        self._turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def looking_away(self) -> AsyncIterator[None]:
+        """No snapshot is open inside: ALTER TABLE that rewrites a table shows it empty to snapshots from before."""
+        async with self._turn:
+            yield
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
@@ -128,7 +135,7 @@ class SnapshotReader:
         while True:
             began = time.monotonic()
             try:
-                async with self._books.reading() as connection:
+                async with self._turn, self._books.reading() as connection:
                     snapshot = await self._books.counted(connection, self._floor)
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await asyncio.sleep(0.2)  # the server is a fault's victim: look again when it is back

@@ -199,6 +199,7 @@ class KafkaServer:
             "log.dirs": str(self.folder / "data"),
             "num.partitions": "1",
             "auto.create.topics.enable": "false",
+            "log.retention.ms": "-1",  # goes by the records' own times: tests with old ones would lose them after five minutes
             "offsets.topic.num.partitions": "3",
             "offsets.topic.replication.factor": "1",
             "transaction.state.log.num.partitions": "3",
