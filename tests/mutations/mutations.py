@@ -62,7 +62,7 @@ MUTATIONS = (
                 "            self._machine.on_assigned(assigned)",
             ),
         ),
-        ("tests/plugins/kafka", "tests/integration/kafka/test_members.py", "tests/integration/kafka/test_start.py"),
+        ("tests/plugins/kafka", "tests/integration/kafka/test_start.py"),
     ),
     Mutation(
         "no re-seek after a fetch that raised",

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mutations import MUTATIONS, Mutation
@@ -37,10 +39,10 @@ def apply(mutation: Mutation, folder: Path) -> None:
         path.write_text(text.replace(change.old, change.new))
 
 
-def caught_by(mutation: Mutation, folder: Path) -> str:
+def first_failure(tests: Sequence[str], folder: Path) -> str:
     """The first test that fails on the copy; empty if none does."""
     environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{folder / 'plugins'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutation.tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT_SECS, check=False
@@ -51,13 +53,28 @@ def caught_by(mutation: Mutation, folder: Path) -> str:
     return found[1] if found else ""
 
 
-def run(mutation: Mutation) -> str:
+@contextmanager
+def copied(mutation: Mutation | None) -> Iterator[Path]:
+    """A copy of the tree, mutated or not."""
     with tempfile.TemporaryDirectory(prefix="stockifyd-mutation-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         copy_of_tree(folder)
-        apply(mutation, folder)
-        return caught_by(mutation, folder)
+        if mutation:
+            apply(mutation, folder)
+        yield folder
+
+
+def run(mutation: Mutation) -> str:
+    """The test that catches a mutation. One that fails without it, too, catches nothing."""
+    with copied(mutation) as folder:
+        test = first_failure(mutation.tests, folder)
+    if "::" in test:
+        with copied(None) as folder:
+            if first_failure([test], folder):
+                print(f"        {test} fails on the tree as it is", flush=True)
+                return ""
+    return test
 
 
 def main() -> int:

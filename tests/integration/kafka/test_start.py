@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from kit.eventually import eventually
 from kit.kafka_topics import add_partitions, committed, produce
+from stockifyd.api import Partition
 
 
 async def test_earliest_reads_all(bench: Any) -> None:
@@ -125,3 +128,24 @@ async def test_messages_carry_what_kafka_keeps(bench: Any) -> None:
     assert first.position.partition.cluster == "c3RvY2tpZnlkLWthZmthMQ"
     assert first.position.partition is second.position.partition
     assert source.consumer == bench.group
+
+
+async def test_what_is_assigned_is_paused_until_it_is_claimed(bench: Any) -> None:
+    """aiokafka fetches nothing meanwhile, though the group has committed an offset to fetch from."""
+    await bench.topic_with(2)
+    await produce(bench.direct, bench.topic, [b"a", b"b"])
+    ledger, may = bench.ledger(), asyncio.Event()
+    take = ledger.take
+
+    async def waiting(starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> Mapping[Partition, int]:
+        await may.wait()
+        return await take(starts, committed)
+
+    ledger.take = waiting
+    async with bench.reading(ledger) as task:
+        member = bench.sources[0]._keeper.member
+        await eventually(member._consumer.assignment)
+        assert member._consumer.paused() == member._consumer.assignment()
+        may.set()
+        assert await bench.stored(ledger, 2, task) == [b"a", b"b"]
+        assert member._consumer.paused() == set()
