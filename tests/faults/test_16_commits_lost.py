@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from faults.conftest import Sight
+from faults.conftest import Sight, long_form
 from kit.bed import Scene, scene
 from kit.fixtures_bed import MakeBed
 from kit.fixtures_postgres import READER, WRITER, Database
@@ -58,6 +58,7 @@ class Crashes:
         self.rewound.append(sum(max(0, n - now.get(p, 0)) for p, n in before.items()))
 
 
+@long_form
 async def test_lost_commits_are_written_again(
     make_bed: MakeBed, sight: Sight, own_database: Database, chance: random.Random, fault_secs: float
 ) -> None:

@@ -45,7 +45,8 @@ async def _epochs(on: Scene) -> int:
     return max(move.epoch for move in await on.bed.books.moves())
 
 
-@pytest.mark.parametrize("count", [1, pytest.param(2, marks=long_form)])
+@long_form
+@pytest.mark.parametrize("count", [1, 2])
 async def test_exhausted_pool_only_slows(make_bed: MakeBed, sight: Sight, tight_pooler: Database, count: int) -> None:
     """Workers share one server by turns, wait in vain while it is taken, and keep their partitions all the while."""
     async with scene(make_bed(database=tight_pooler)) as on:

@@ -46,7 +46,8 @@ async def _crowded(database: Database) -> AsyncIterator[int]:
             await one.close()
 
 
-@pytest.mark.parametrize("pooled", [True, pytest.param(False, marks=long_form)], ids=["pooled", "direct"])
+@long_form
+@pytest.mark.parametrize("pooled", [True, False], ids=["pooled", "direct"])
 async def test_without_a_connection_it_waits(make_bed: MakeBed, sight: Sight, own_database: Database, *, pooled: bool) -> None:
     """No place in the server is a reason to wait, neither to halt nor to end, and what was not written comes after."""
     async with scene(make_bed(database=own_database)) as on:

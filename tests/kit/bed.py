@@ -56,7 +56,7 @@ class Bed:
     topic_options: Mapping[str, str] = field(default_factory=dict)
     """As `create_topic` takes them."""
     sink: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the sink that do."""
+    """Options of the sink that differ from the storage pipeline's."""
 
     def __post_init__(self) -> None:
         self.topic = self.topic or f"market.test.{os.getpid()}.{next(_numbers)}"
