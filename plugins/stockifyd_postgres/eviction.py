@@ -44,10 +44,8 @@ async def _watch(session: Session, pid: int) -> None:
 async def _evict(twin: Session, pid: int) -> None:
     try:
         async with twin.transaction() as transaction:
-            ended = await transaction.value(EVICT, pid)
+            if ended := await transaction.value(EVICT, pid):  # said at once: who waited goes on, and then ends this watch
+                twin.log.warning("ended a stuck transaction of an earlier owner", extra={"backends": ended})
             await transaction.commit()
     except StockifydError as error:
         twin.log.debug("could not look for what blocks us", extra={"reason": error.reason})
-        return
-    if ended:
-        twin.log.warning("ended a stuck transaction of an earlier owner", extra={"backends": ended})

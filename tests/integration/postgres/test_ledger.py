@@ -68,14 +68,15 @@ async def test_lanes_own_different_partitions(opened: Any, market: Any) -> None:
     assert await first.stored([one, two]) == {one: 1, two: 11}
 
 
-async def test_a_claim_evicts_a_stuck_earlier_owner(opened: Any, market: Any) -> None:
-    """An owner that hangs between its swap and COMMIT holds the offset's lock: the claim ends it."""
+async def test_a_claim_evicts_a_stuck_earlier_owner(opened: Any, market: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """An owner that hangs between its swap and COMMIT holds the offset's lock: the claim ends it, and says so."""
     sink = await opened()
     await sink.claim({TOPIC: 0})
     zombie = await asyncpg.connect(market.url, statement_cache_size=0)
     await zombie.execute("BEGIN; SET LOCAL application_name = 'stockifyd storage-group/postgres'")
     await zombie.execute("UPDATE stockifyd.offsets SET next_offset = 99")
     assert await sink.claim({TOPIC: 0}) == {TOPIC: 0}
+    assert "ended a stuck transaction of an earlier owner" in caplog.text
     zombie.terminate()
 
 
