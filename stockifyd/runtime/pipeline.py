@@ -177,7 +177,10 @@ class Pipeline:
         if len(self._fences) == self._fences.maxlen and now - self._fences[0] < 60:  # noqa: PLR2004
             self._fences.clear()
             await self._halted(
-                Drift(f"fenced again and again: {error.reason}", hint=error.hint or "is another process running as this group?")
+                Drift(
+                    f"fenced again and again: {error.reason}",
+                    hint=error.hint or "is another process running as this group, or is the database rewound again and again?",
+                )
             )
             return
         self._fences.append(now)
