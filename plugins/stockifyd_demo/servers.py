@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import os
 import pwd
+import random
 import secrets
 import shutil
 import signal
@@ -13,6 +14,7 @@ import socket
 import stat
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +28,8 @@ from stockifyd.api import StockifydError
 from stockifyd_demo.children import Child, Children, failed
 from stockifyd_demo.places import is_open
 
+PORTS = (20_000, 32_768)
+"""Below those that Linux gives to clients."""
 START_SECS = 30.0
 SERVANT = "nobody"
 Answer = TypeVar("Answer")
@@ -110,11 +114,12 @@ async def create_topic(address: str, topic: str, partitions: int) -> None:
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port on loopback that nobody listens on, and that no connection is given as its own end before we use it."""
+    while True:
+        port = random.SystemRandom().randrange(*PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 async def _until_it_answers(child: Child, ask: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -12,11 +12,15 @@ import pytest
 from faults.conftest import Sight, long_form
 from kit.bed import scene
 from kit.fixtures_bed import MakeBed
+from kit.fixtures_postgres import Database
 from kit.kafka import KafkaServer
 from kit.kafka_topics import create_topic
+from kit.proxy import FaultProxy
 from kit.worker import Worker
 
 MESSAGES = 1200
+LATENCY_SECS = 0.02
+"""A war needs something to fight for: without it one of the two may have stored everything before the third battle."""
 
 
 @pytest.fixture
@@ -29,15 +33,21 @@ def twin_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
 
 
 @pytest.mark.parametrize("keyed", [False, pytest.param(True, marks=long_form)], ids=["plain", "keyed"])
-async def test_one_of_two_owners_commits(make_bed: MakeBed, sight: Sight, twin_kafka: KafkaServer, *, keyed: bool) -> None:
+async def test_one_of_two_owners_commits(
+    make_bed: MakeBed, sight: Sight, database: Database, twin_kafka: KafkaServer, *, keyed: bool
+) -> None:
     """Of two owners of the same partitions one commits at a time, and the war between them ends with an operator being told."""
     bed = make_bed(keyed=keyed)
     await create_topic(twin_kafka.direct, bed.topic, bed.partitions)
-    async with scene(bed, brokers=(bed.kafka.direct, twin_kafka.direct), big_every=8, batch_max_rows=100) as on:
+    brokers = (bed.kafka.direct, twin_kafka.direct)
+    async with FaultProxy(database.pooler.port) as proxy, scene(bed, brokers=brokers, big_every=8, batch_max_rows=100) as on:
         await on.feed.send(MESSAGES)
         await on.feed.settle()  # both logs are whole: neither owner stores what the other's broker does not have
-        workers = [bed.worker(), bed.worker(brokers=twin_kafka.bootstrap)]
+        proxy.latency_secs = LATENCY_SECS
+        url = database.url_at(proxy.port)
+        workers = [bed.worker(database_url=url), bed.worker(brokers=twin_kafka.bootstrap, database_url=url)]
         loser = await _first_halted(workers)
+        proxy.latency_secs = 0
         winner = next(worker for worker in workers if worker is not loser)
         status = await loser.until_state("halted")
         assert f":{winner.pid}" in status["reason"]

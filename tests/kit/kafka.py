@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from kit.ports import free_ports
+
 VERSION = "4.1.0"
 POM = Path(__file__).with_name("kafka.pom.xml")
 MODULES = "org.apache.kafka.common.security"
@@ -22,18 +24,6 @@ JAVA = ("java", "-Xms96m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLeve
 
 class KafkaMissingError(RuntimeError):
     """Something that a test needs to start Kafka is not there; the text says how to get it."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on loopback that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def cache_folder() -> Path:

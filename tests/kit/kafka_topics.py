@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
+from aiokafka.errors import CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
+from aiokafka.structs import OffsetAndMetadata
+
+NOT_YET = (CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
+COORDINATOR_SECS = 30
 
 
 @asynccontextmanager
@@ -52,8 +58,20 @@ async def delete_records(bootstrap: str, before: Mapping[tuple[str, int], int]) 
 async def committed(bootstrap: str, group: str) -> dict[tuple[str, int], int]:
     """What a group has committed."""
     async with admin(bootstrap) as client:
-        found = await client.list_consumer_group_offsets(group)
+        found = await _group_offsets(client, group)
     return {(tp.topic, tp.partition): meta.offset for tp, meta in found.items() if meta.offset >= 0}
+
+
+async def _group_offsets(client: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    """The broker makes the topic of its groups when it is first asked for one: until then nobody coordinates."""
+    async with asyncio.timeout(COORDINATOR_SECS):
+        while True:
+            try:
+                found: dict[TopicPartition, OffsetAndMetadata] = await client.list_consumer_group_offsets(group)
+            except NOT_YET:
+                await asyncio.sleep(0.2)
+            else:
+                return found
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from kit.postgres import PASSWORD, PostgresServer, free_port, own, program, servant
+from kit.ports import free_port
+from kit.postgres import PASSWORD, PostgresServer, own, program, servant
 
 PoolMode = Literal["session", "transaction", "statement"]
 

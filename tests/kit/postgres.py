@@ -7,7 +7,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
+
+from kit.ports import free_port
 
 PASSWORD = "secret-of-tests"
 """Every role of a test server has this password."""
@@ -31,14 +32,6 @@ SETTINGS: Mapping[str, str] = {
     "timezone": "UTC",
     "autovacuum_naptime": "10s",
 }
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def program(name: str) -> str:

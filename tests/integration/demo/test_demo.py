@@ -41,13 +41,19 @@ def start(folder: Path) -> Iterator[Start]:
     def started(*more: str, **environment: str) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if name != "STOCKIFYD_RECORDED_CHAINS"}
         env = {**kept, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1", **environment}
-        demos.append(subprocess.Popen([*DEMO, *more], cwd=ROOT, env=env, stdout=PIPE, stderr=STDOUT, text=True))
+        how = {"stdout": PIPE, "stderr": STDOUT, "text": True, "preexec_fn": heed_ctrl_c}
+        demos.append(subprocess.Popen([*DEMO, *more], cwd=ROOT, env=env, **how))
         return demos[-1]
 
     yield started
     for demo in demos:
         demo.terminate()
         demo.communicate(timeout=60)
+
+
+def heed_ctrl_c() -> None:
+    """As a terminal starts it: a shell that runs tests in the background has them ignore SIGINT, and so their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def pids_in(folder: Path) -> list[int]:

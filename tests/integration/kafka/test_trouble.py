@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from kit.eventually import eventually
-from kit.kafka import KafkaServer, free_ports
+from kit.kafka import KafkaServer
 from kit.kafka_topics import create_topic, produce, produce_all
+from kit.ports import free_port
 from stockifyd.api import Drift, Message, Partition, Unavailable
 from stockifyd_kafka.assignment import Resume
 from stockifyd_kafka.member import Action, Member
@@ -20,7 +21,7 @@ from stockifyd_kafka.member import Action, Member
 
 async def test_no_broker_is_unavailable(bench: Any) -> None:
     """The reason of each broker is said; the runtime opens again."""
-    (port,) = free_ports(1)
+    port = free_port()
     source = bench.source(brokers=f"127.0.0.1:{port}")
     with pytest.raises(Unavailable, match=f"127.0.0.1:{port}: ConnectionRefusedError"):
         await source.open()
