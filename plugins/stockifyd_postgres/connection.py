@@ -54,7 +54,7 @@ class Transaction:
             self._connection.copy_records_to_table(table, schema_name=schema or None, columns=columns, records=rows)
         )
 
-    async def copy_encoded(self, target: tuple[str, str], columns: Sequence[str], blocks: Sequence[bytearray]) -> None:
+    async def copy_encoded(self, target: tuple[str, str], columns: Sequence[str], blocks: Sequence[bytes]) -> None:
         """COPY of rows that `encoding` made, at least one block, all of them in memory. The server starts on the first block."""
         schema, table = target
         source = _in_turn([SIGNATURE + blocks[0], *blocks[1:], END])
@@ -63,7 +63,7 @@ class Transaction:
                 table,
                 schema_name=schema or None,
                 columns=list(columns),
-                source=source,  # type: ignore[arg-type] # any buffer will do
+                source=source,
                 format="binary",
             )
         )
@@ -231,6 +231,6 @@ class Session:
         return self._connection
 
 
-async def _in_turn(parts: Sequence[bytes | bytearray]) -> AsyncIterator[bytes | bytearray]:
+async def _in_turn(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
     for part in parts:
         yield part

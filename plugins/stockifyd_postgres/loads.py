@@ -21,7 +21,7 @@ class Load:
     options: TableOptions
     columns: tuple[str, ...]
     rows: list[Row]
-    encoded: list[bytearray] | None = None
+    encoded: list[bytes] | None = None
     """The rows as COPY takes them, in blocks; None where asyncpg is to encode them."""
 
     @property

@@ -33,7 +33,7 @@ class Writer:
     async def write(self, transaction: Transaction, loads: Sequence[Load]) -> Receipt:
         """Write every load; rows that a conflict kept out count as duplicates."""
         rows = duplicates = 0
-        for load in loads:
+        for load in await wire.settled(transaction, loads):
             transaction.table, transaction.first_row = load.name, 0
             took = await self._write(transaction, load)
             rows, duplicates = rows + took, duplicates + len(load.rows) - took

@@ -192,8 +192,14 @@ class Lane:
                 done = await self._delivery.deliver(part)
                 self._shared.delivered(done, time.perf_counter() - began)
             self._in_flight.pop(0)
-            self._slots.release()
             self._settled.set()
+            if self._made.empty():
+                self._slots.release()
+            else:
+                # The next batch is on its way to the sink first: making one, and freeing this one, hold the loop for long.
+                secs = self._shared.timing.head_start_secs
+                asyncio.get_running_loop().call_later(secs, _let_go, self._slots, batch)
+            del batch, part, done
 
     async def _look(self) -> None:
         """Every few seconds, idle or not: is each ledger where we left it?"""
@@ -201,3 +207,8 @@ class Lane:
             await asyncio.sleep(self._shared.timing.look_at_ledger_secs)
             if not self._shared.attempts.is_waiting:
                 await self._shared.attempts.until_done("the ledger", self.ledgers.look)
+
+
+def _let_go(slots: asyncio.Semaphore, _written: Batch) -> None:
+    """The next batch may be made; with this call the last reference to the one that was written ends."""
+    slots.release()

@@ -17,6 +17,7 @@ class Timing:
     look_at_ledger_secs: float = 3.0
     commit_secs: float = 1.0
     room_secs: float = 0.5
+    head_start_secs: float = 0.02
     release_secs: float = 3.0
     close_secs: float = 5.0
     silence_secs: float = 10.0

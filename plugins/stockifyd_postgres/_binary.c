@@ -1,0 +1,251 @@
+/* Rows of Python values as the rows of a binary COPY. What it is not sure of it refuses with an error; `encoding.py` says why
+   and what then. Every value is read once, checked and written in one pass. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <endian.h>
+#include <math.h>
+#include <string.h>
+
+enum { HEAD = 4, NUMBER = 8 };
+
+typedef struct {
+    char code;       /* h i q: integers; f d: floats; ?: bool; s: text; o: what `encoder` answers for each distinct value */
+    PyObject *kind;  /* of `o`: the type its values must have, exactly */
+    PyObject *encoder;
+    PyObject *known; /* a dict of what it answered; the rows of a message share their time and expiry */
+} Column;
+
+typedef struct {
+    char *bytes;
+    Py_ssize_t size, room;
+} Buffer;
+
+static int reserve(Buffer *out, Py_ssize_t more)
+{
+    if (out->size + more <= out->room)
+        return 0;
+    Py_ssize_t room = 2 * out->room + more;
+    char *bytes = PyMem_Realloc(out->bytes, room);
+    if (bytes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    out->bytes = bytes;
+    out->room = room;
+    return 0;
+}
+
+static void put_integer(Buffer *out, unsigned long long value, int width)
+{
+    unsigned long long network = htobe64(value << (64 - 8 * width)); /* its highest bytes come first */
+    memcpy(out->bytes + out->size, &network, sizeof network);        /* what is written beyond, the next one overwrites */
+    out->size += width;
+}
+
+static int put_field(Buffer *out, const char *bytes, Py_ssize_t size)
+{
+    if (size > INT_MAX) {
+        PyErr_SetString(PyExc_ValueError, "a value is too long for a field");
+        return -1;
+    }
+    if (reserve(out, HEAD + size + HEAD + NUMBER) < 0)
+        return -1;
+    put_integer(out, (unsigned long long)size, HEAD);
+    memcpy(out->bytes + out->size, bytes, size);
+    out->size += size;
+    return 0;
+}
+
+static int put_number(Buffer *out, unsigned long long value, int width)
+{
+    put_integer(out, (unsigned long long)width, HEAD);
+    put_integer(out, value, width);
+    return 0;
+}
+
+static int refuse(const char *fact)
+{
+    PyErr_SetString(PyExc_ValueError, fact);
+    return -1;
+}
+
+static int put_whole(Buffer *out, PyObject *value, int width)
+{
+    int overflow;
+    if (!PyLong_Check(value))
+        return refuse("not a whole number");
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    if (number == -1 && PyErr_Occurred())
+        return -1;
+    long long limit = width == 8 ? LLONG_MAX : (1LL << (8 * width - 1)) - 1;
+    if (overflow || number > limit || number < -limit - 1)
+        return refuse("out of range");
+    return put_number(out, (unsigned long long)number, width);
+}
+
+static int put_float(Buffer *out, PyObject *value, int width)
+{
+    unsigned long long bits = 0;
+    if (!PyFloat_Check(value) && !PyLong_Check(value))
+        return refuse("not a number");
+    double number = PyFloat_AsDouble(value);
+    if (number == -1.0 && PyErr_Occurred())
+        return -1;
+    if (width == 8) {
+        memcpy(&bits, &number, sizeof number);
+    } else {
+        float single = (float)number;
+        unsigned int half;
+        memcpy(&half, &single, sizeof single);
+        bits = half;
+        number = single;
+    }
+    if (!isfinite(number))
+        return refuse("not a finite number, or out of range");
+    return put_number(out, bits, width);
+}
+
+static int put_text(Buffer *out, PyObject *value)
+{
+    Py_ssize_t size;
+    if (!PyUnicode_CheckExact(value))
+        return refuse("not a text");
+    const char *bytes = PyUnicode_AsUTF8AndSize(value, &size);
+    return bytes == NULL ? -1 : put_field(out, bytes, size);
+}
+
+static int put_other(Buffer *out, const Column *column, PyObject *value)
+{
+    if ((PyObject *)Py_TYPE(value) != column->kind)
+        return refuse("a value of another type"); /* it may be equal to one that is known, and not the same */
+    PyObject *field = PyDict_GetItemWithError(column->known, value);
+    if (field == NULL) {
+        if (PyErr_Occurred())
+            return -1;
+        PyObject *made = PyObject_CallOneArg(column->encoder, value);
+        if (made == NULL)
+            return -1;
+        int failed = !PyBytes_Check(made) ? refuse("an encoder answers with bytes") : PyDict_SetItem(column->known, value, made);
+        Py_DECREF(made);
+        if (failed)
+            return -1;
+        field = made; /* the dict has it */
+    }
+    return put_field(out, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field));
+}
+
+static int put_value(Buffer *out, const Column *column, PyObject *value)
+{
+    if (value == Py_None) {
+        put_integer(out, 0xffffffffULL, HEAD);
+        return 0;
+    }
+    switch (column->code) {
+    case 'h': return put_whole(out, value, 2);
+    case 'i': return put_whole(out, value, 4);
+    case 'q': return put_whole(out, value, 8);
+    case 'f': return put_float(out, value, 4);
+    case 'd': return put_float(out, value, 8);
+    case 's': return put_text(out, value);
+    case 'o': return put_other(out, column, value);
+    default:  return PyBool_Check(value) ? put_number(out, value == Py_True, 1) : refuse("not true or false");
+    }
+}
+
+static int put_row(Buffer *out, const Column *columns, Py_ssize_t count, PyObject *row)
+{
+    if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != count)
+        return refuse("not a row of so many columns");
+    put_integer(out, (unsigned long long)count, 2);
+    for (Py_ssize_t at = 0; at < count; at++) {
+        /* room for a number, or for the length of what makes room for itself, and for the head of the next row */
+        if (reserve(out, 2 * (HEAD + NUMBER)) < 0 || put_value(out, &columns[at], PyTuple_GET_ITEM(row, at)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *put_block(Buffer *out, const Column *columns, Py_ssize_t count, PyObject *rows, Py_ssize_t from, Py_ssize_t to)
+{
+    out->size = 0;
+    if (reserve(out, NUMBER) < 0)
+        return NULL;
+    for (Py_ssize_t at = from; at < to; at++) {
+        if (at >= PyList_GET_SIZE(rows)) {
+            refuse("rows went away while they were encoded");
+            return NULL;
+        }
+        PyObject *row = Py_NewRef(PyList_GET_ITEM(rows, at)); /* an encoder may run anything */
+        int failed = put_row(out, columns, count, row);
+        Py_DECREF(row);
+        if (failed)
+            return NULL;
+    }
+    return PyBytes_FromStringAndSize(out->bytes, out->size);
+}
+
+static PyObject *put_blocks(const Column *columns, Py_ssize_t count, PyObject *rows, Py_ssize_t block_rows)
+{
+    Buffer out = {NULL, 0, 0};
+    PyObject *blocks = PyList_New(0);
+    Py_ssize_t total = PyList_GET_SIZE(rows);
+    for (Py_ssize_t from = 0; blocks != NULL && from < total; from += block_rows) {
+        Py_ssize_t to = from + block_rows < total ? from + block_rows : total;
+        PyObject *block = put_block(&out, columns, count, rows, from, to);
+        if (block == NULL || PyList_Append(blocks, block) < 0)
+            Py_CLEAR(blocks);
+        Py_XDECREF(block);
+    }
+    PyMem_Free(out.bytes);
+    return blocks;
+}
+
+static int read_columns(PyObject *given, Column *columns, Py_ssize_t count)
+{
+    for (Py_ssize_t at = 0; at < count; at++) {
+        Column *column = &columns[at];
+        const char *code;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(given, at), "sOO", &code, &column->kind, &column->encoder))
+            return -1;
+        column->code = code[0];
+        column->known = PyDict_New();
+        if (column->known == NULL)
+            return -1;
+    }
+    return 0;
+}
+
+static PyObject *encode(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *given, *rows, *blocks = NULL;
+    Py_ssize_t block_rows;
+    if (!PyArg_ParseTuple(arguments, "O!O!n", &PyTuple_Type, &given, &PyList_Type, &rows, &block_rows))
+        return NULL;
+    Py_ssize_t count = PyTuple_GET_SIZE(given);
+    if (count > SHRT_MAX || block_rows < 1) {
+        refuse("too many columns, or no rows a block");
+        return NULL;
+    }
+    Column *columns = PyMem_Calloc(count ? count : 1, sizeof(Column));
+    if (columns == NULL)
+        return PyErr_NoMemory();
+    if (read_columns(given, columns, count) == 0)
+        blocks = put_blocks(columns, count, rows, block_rows);
+    for (Py_ssize_t at = 0; at < count; at++)
+        Py_XDECREF(columns[at].known);
+    PyMem_Free(columns);
+    return blocks;
+}
+
+static PyMethodDef methods[] = {
+    {"encode", encode, METH_VARARGS, "encode(columns, rows, block_rows): the rows in blocks; an error where it is not sure."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_binary", "Rows as a binary COPY has them.", 0, methods, NULL, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__binary(void)
+{
+    return PyModuleDef_Init(&module);
+}
