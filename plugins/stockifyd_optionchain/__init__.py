@@ -1,4 +1,4 @@
-"""Option chains: the canonical message, flatten_chain, the simulator."""
+"""Option chains: the canonical message, its transforms and formulas, vendors' forms, the simulator."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,23 @@ from stockifyd.api import Component, hookimpl
 from stockifyd_optionchain.chain import Chain
 from stockifyd_optionchain.command import simulate
 from stockifyd_optionchain.flatten_chain import FlattenChain
+from stockifyd_optionchain.normalise_chain import NormaliseChain
 
-__all__ = ["Chain", "FlattenChain", "simulate", "stockifyd_commands", "stockifyd_components", "stockifyd_messages"]
+__all__ = [
+    "Chain",
+    "FlattenChain",
+    "NormaliseChain",
+    "simulate",
+    "stockifyd_commands",
+    "stockifyd_components",
+    "stockifyd_messages",
+]
 
 
 @hookimpl
 def stockifyd_components() -> list[type[Component[Any]]]:
     """The transforms of option chains."""
-    return [FlattenChain]
+    return [FlattenChain, NormaliseChain]
 
 
 @hookimpl

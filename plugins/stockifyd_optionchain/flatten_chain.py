@@ -18,7 +18,7 @@ from stockifyd_optionchain.reading import chain_of
 SNAPSHOTS = (
     *("timestamp", "symbol_id", "expiry", "exchange", "segment", "spot_price", "spot_change", "spot_change_pct"),
     *Figures._fields,
-    *("lot_size", "tick_size"),
+    *("lot_size", "tick_size", "quality"),
 )
 OPTIONS = ("timestamp", "symbol_id", *("strike_price" if f == "strike" else f for f in Option.__struct_fields__))
 
@@ -113,8 +113,9 @@ def _snapshots(chain: Chain, by_expiry: Mapping[date, list[Option]], today: date
         change,
         change_pct(spot, change) if percent is None else percent,
     )
+    about = (context.lot_size, context.tick_size, context.quality)
     for expiry, options in by_expiry.items():
-        yield (expiry, *market, *figures(options, today, given), context.lot_size, context.tick_size)
+        yield (expiry, *market, *figures(options, today, given), *about)
 
 
 def _completed(options: list[Option]) -> list[Option]:
