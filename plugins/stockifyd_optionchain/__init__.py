@@ -8,14 +8,22 @@ import msgspec
 
 from stockifyd.api import Component, hookimpl
 from stockifyd_optionchain.chain import Chain
+from stockifyd_optionchain.check_chain import CheckChain
+from stockifyd_optionchain.classify_buildup import ClassifyBuildup
 from stockifyd_optionchain.command import simulate
+from stockifyd_optionchain.enrich_greeks import EnrichGreeks
 from stockifyd_optionchain.flatten_chain import FlattenChain
 from stockifyd_optionchain.normalise_chain import NormaliseChain
+from stockifyd_optionchain.summarise_chain import SummariseChain
 
 __all__ = [
     "Chain",
+    "CheckChain",
+    "ClassifyBuildup",
+    "EnrichGreeks",
     "FlattenChain",
     "NormaliseChain",
+    "SummariseChain",
     "simulate",
     "stockifyd_commands",
     "stockifyd_components",
@@ -26,7 +34,7 @@ __all__ = [
 @hookimpl
 def stockifyd_components() -> list[type[Component[Any]]]:
     """The transforms of option chains."""
-    return [FlattenChain, NormaliseChain]
+    return [CheckChain, ClassifyBuildup, EnrichGreeks, FlattenChain, NormaliseChain, SummariseChain]
 
 
 @hookimpl

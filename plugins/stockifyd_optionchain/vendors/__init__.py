@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from stockifyd_optionchain.chain import Chain, ChainContext
-from stockifyd_optionchain.figures import exchange_day, figures
+from stockifyd_optionchain.figures import figures
 from stockifyd_optionchain.instruments import Instrument
+from stockifyd_optionchain.settlement import moment
 from stockifyd_optionchain.vendors import dhan, nse, upstox
 from stockifyd_optionchain.vendors.envelope import Envelope, Quotes, envelope_of
 
@@ -32,7 +33,7 @@ def canonical(envelope: Envelope, instrument: Instrument) -> Chain:
         lot_size=instrument.lot_size,
         tick_size=instrument.tick_size,
     )
-    total_call_oi, total_put_oi, pcr_ratio, *_, max_pain_strike, days = figures(options, exchange_day(timestamp), known)
+    total_call_oi, total_put_oi, pcr_ratio, *_, max_pain_strike, days = figures(options, moment(timestamp)[1], known)
     context = ChainContext(
         exchange=known.exchange,
         segment=known.segment,
