@@ -20,11 +20,11 @@ NAMES = ("iv", "delta", "gamma", "theta", "vega", "rho")
 
 @dataclass(frozen=True, slots=True)
 class Implied:
-    """What prices imply: the forward, the volatility of each strike, and of each option the values of NAMES."""
+    """What prices imply: the forward, the volatility of each strike, and of all options the values of NAMES, a row each."""
 
     forward: float
     volatility: Floats
-    values: tuple[Floats, ...]
+    values: Floats
 
 
 def implied(market: Market) -> Implied | None:
@@ -69,11 +69,13 @@ def volatilities(market: Market, forward: float, prices: Floats, is_call: Marks)
     return np.where(volatility > 0, volatility, np.nan)
 
 
-def greeks(market: Market, forward: float, volatility: Floats) -> tuple[Floats, ...]:
-    """The values of NAMES of each option, in the units of the canonical chain."""
+def greeks(market: Market, forward: float, volatility: Floats) -> Floats:
+    """The values of NAMES, a row each, of all options, in the units of the canonical chain."""
     found = black76.greeks(_flags(market.is_call), forward, market.strike, market.years, market.rate, volatility)
-    delta, gamma, theta, vega, rho = (np.asarray(found[name]) for name in ("delta", "gamma", "theta", "vega", "rho"))
-    return volatility, delta, gamma, theta / DAYS_A_YEAR, vega / 100, rho / 100
+    theta, vega, rho = found["theta"] / DAYS_A_YEAR, found["vega"] / 100, found["rho"] / 100
+    values = np.array([volatility, found["delta"], found["gamma"], theta, vega, rho])
+    values[:, np.isnan(volatility)] = np.nan
+    return values
 
 
 def _flags(is_call: Marks) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
