@@ -10,7 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from stockifyd.api import Reject
-from stockifyd_optionchain.chain import INT8_MAX, ChainContext, Option, OptionType
+from stockifyd_optionchain.chain import INT8_MAX, Chain, ChainContext, Option, OptionType
 
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
 
@@ -88,6 +88,12 @@ def change_pct(spot: float | None, change: float | None) -> float | None:
         return None
     before = spot - change
     return 100 * (change / before) if 0 < before < inf else None
+
+
+def spot_of(chain: Chain) -> float | None:
+    """The price of the underlying; None where it is not known, nothing, or no number."""
+    spot = chain.context.spot_price if chain.context else None
+    return spot if spot is not None and 0 < spot < inf else None
 
 
 def difference(now: float | None, before: float | None) -> float | None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from stockifyd.api import Message, Partition
 from stockifyd_optionchain.chain import Chain, Option
+from stockifyd_optionchain.figures import spot_of
 from stockifyd_optionchain.forward import implied_forward, mid, price
 from stockifyd_optionchain.settlement import years_to
 
@@ -71,7 +72,7 @@ def parity_violations(chain: Chain, limits: Limits) -> set[int]:
     for expiry, ladder in _ladders(chain.options).items():
         years = years_to(expiry, chain.timestamp)
         if years > 0:
-            found |= _violations(ladder, _spot(chain), exp(-limits.rate * years), limits.parity_tolerance_pct / 100)
+            found |= _violations(ladder, spot_of(chain), exp(-limits.rate * years), limits.parity_tolerance_pct / 100)
     return found
 
 
@@ -98,7 +99,7 @@ def missing_strikes(chain: Chain, limits: Limits) -> bool:
 
     Strikes stand there at one distance, their commonest; spot stands between two of them. Without a spot nothing is said.
     """
-    spot = _spot(chain)
+    spot = spot_of(chain)
     return spot is not None and any(
         _is_broken(ladder, spot, spot * limits.strikes_within_pct / 100) for ladder in _ladders(chain.options).values()
     )
@@ -139,10 +140,6 @@ class Clock:
             backwards |= chain.timestamp < at and (where != partition or last < offset)
             self._last[chain.symbol_id, expiry] = partition, offset, chain.timestamp
         return backwards
-
-
-def _spot(chain: Chain) -> float | None:
-    return (chain.context.spot_price if chain.context else None) or None
 
 
 def _ladders(options: Sequence[Option]) -> Mapping[date, Mapping[float, Pair]]:

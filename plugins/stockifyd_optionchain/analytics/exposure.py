@@ -32,7 +32,8 @@ def exposure(market: Market) -> Exposure:
     An option whose gamma or OI is not known is left out; all three are None without a spot, or where none is known. Error: the
     sums', 1e-13 relative to the sum of the absolute values.
     """
-    each = market.column("gamma") * market.column("oi") * ((market.spot or np.nan) ** 2 * A_PERCENT)
+    spot = np.float64(market.spot or np.nan)
+    each = market.column("gamma") * market.column("oi") * (spot * spot * A_PERCENT)
     known = np.isfinite(each)
     if not known.any():
         return Exposure(None, None, None)

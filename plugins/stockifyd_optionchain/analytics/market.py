@@ -12,6 +12,7 @@ from msgspec.structs import astuple
 
 from stockifyd_optionchain.analytics.arrays import Floats, Marks, Places, floats
 from stockifyd_optionchain.chain import Chain, Option
+from stockifyd_optionchain.figures import spot_of
 from stockifyd_optionchain.forward import implied_forward
 from stockifyd_optionchain.settlement import years_to
 
@@ -60,8 +61,9 @@ class Market:
         is_call = np.array([side == "CE" for side in columns[AT["option_type"]]])[places]
         strike = floats(columns[AT["strike"]])[places]
         strikes, place = np.unique(strike, return_inverse=True)
-        spot = (chain.context.spot_price if chain.context else None) or None
-        return cls(columns, places, is_call, 1 - is_call, strike, strikes, place, spot, years_to(expiry, chain.timestamp), rate)
+        return cls(
+            columns, places, is_call, 1 - is_call, strike, strikes, place, spot_of(chain), years_to(expiry, chain.timestamp), rate
+        )
 
     def column(self, name: str) -> Floats:
         """A field of the options, as numbers; kept, for several formulas ask for it."""
