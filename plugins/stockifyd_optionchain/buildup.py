@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from stockifyd_optionchain.chain import OptionType
@@ -34,16 +34,11 @@ def classify(price_change: float | None, oi_change: int | None) -> str | None:
     return None
 
 
-def pressure(moves: Iterable[tuple[OptionType, int | None, str | None]]) -> Pressure:
-    """What options' build-ups say of the underlying, weighed by the change of OI.
+def pressure(sides: Sequence[OptionType], moved: Sequence[int | None], found: Sequence[str | None]) -> Pressure:
+    """What options' build-ups say of the underlying, weighed by the change of OI; an entry of each sequence is an option's.
 
     A call bought or covered is bullish, one written or left is bearish; a put the other way round.
     """
-    bullish = total = 0
-    for option_type, oi_change, found in moves:
-        if found is not None and oi_change is not None:
-            moved = abs(oi_change)
-            total += moved
-            if (found in RISING) == (option_type == "CE"):
-                bullish += moved
-    return Pressure(bullish, total - bullish)
+    known = [(side, abs(oi), kind) for side, oi, kind in zip(sides, moved, found, strict=True) if kind and oi]
+    bullish = sum([oi for side, oi, kind in known if (kind in RISING) == (side == "CE")])
+    return Pressure(bullish, sum([oi for _, oi, _ in known]) - bullish)

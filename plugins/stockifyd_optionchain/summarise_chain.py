@@ -79,8 +79,8 @@ def _pressures(buildups: Table, message: int) -> Mapping[date, Pressure]:
         return {}
     expiries, *moves = map(list(zip(*rows, strict=True)).__getitem__, at)
     if expiries.count(expiries[0]) == len(expiries):
-        return {expiries[0]: pressure(zip(*moves, strict=True))}
+        return {expiries[0]: pressure(*moves)}
     of_expiry = defaultdict[date, list[Any]](list)
     for expiry, *move in zip(expiries, *moves, strict=True):
         of_expiry[expiry].append(move)
-    return {expiry: pressure(those) for expiry, those in of_expiry.items()}
+    return {expiry: pressure(*zip(*those, strict=True)) for expiry, those in of_expiry.items()}

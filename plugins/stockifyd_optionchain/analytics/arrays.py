@@ -18,11 +18,13 @@ def floats(values: Sequence[Any]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def nulls(values: Floats) -> list[float | None]:
-    """What is not a finite number is None."""
-    finite = np.isfinite(values)
-    found: list[float | None] = values.tolist()
-    return found if finite.all() else [value if fine else None for value, fine in zip(found, finite.tolist(), strict=True)]
+def nulls(rows: Floats) -> list[list[float | None]]:
+    """The rows of a matrix, with None for what is not a finite number."""
+    finite = np.isfinite(rows)
+    found: list[list[float | None]] = rows.tolist()
+    if finite.all():
+        return found
+    return [[v if fine else None for v, fine in zip(*row, strict=True)] for row in zip(found, finite.tolist(), strict=True)]
 
 
 def number(value: float) -> float | None:

@@ -23,8 +23,8 @@ def enriched(chain: Chain, rate: float) -> Chain:
             if (found := implied(market)) is not None:
                 values[:, places] = found.values
                 atm_iv = at_forward(market.strikes, found.volatility, found.forward)
-    for name, column in zip(NAMES, values, strict=True):
-        columns[AT[name]] = nulls(column)
+    for name, column in zip(NAMES, nulls(values), strict=True):
+        columns[AT[name]] = column
     # A context describes one expiry.
     context = chain.context if len(groups) > 1 else replace(chain.context or ChainContext(), atm_iv=atm_iv)
     return replace(chain, options=list(map(Option, *columns)), context=context)

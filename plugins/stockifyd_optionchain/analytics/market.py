@@ -58,7 +58,8 @@ class Market:
     @classmethod
     def of(cls, chain: Chain, columns: Columns, places: Places | slice, *, expiry: date, rate: float) -> Market:
         """The options at `places` of a chain, all of one expiry."""
-        is_call = np.array([side == "CE" for side in columns[AT["option_type"]]])[places]
+        # Of CE and PE the first letter: a third of the time of comparing the words.
+        is_call = (np.frombuffer("".join(columns[AT["option_type"]]).encode(), np.uint8)[::2] == ord("C"))[places]
         strike = floats(columns[AT["strike"]])[places]
         strikes, place = np.unique(strike, return_inverse=True)
         return cls(

@@ -166,4 +166,6 @@ def test_pressure(moves: list[Any]) -> None:
     bullish = {("CE", "long_buildup"), ("CE", "short_covering"), ("PE", "short_buildup"), ("PE", "long_unwinding")}
     known = [(side, abs(moved), kind) for side, moved, kind in moves if moved is not None and kind is not None]
     good = sum(moved for side, moved, kind in known if (side, kind) in bullish)
-    assert Pressure(good, sum(moved for _, moved, _ in known) - good) == pressure(moves)
+    assert Pressure(good, sum(moved for _, moved, _ in known) - good) == pressure(
+        *([list(column) for column in zip(*moves, strict=True)] or [[], [], []])
+    )
