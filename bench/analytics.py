@@ -59,8 +59,8 @@ async def measured(do: Callable[[], Awaitable[Any]], chains: int) -> tuple[float
     return (time.process_time() - begun) * 1000 / chains, answer
 
 
-async def through(step: str, batch: Batch) -> Batch:
-    changed = (await opened(step)).apply(batch)
+async def through(transform: Transform[Any], batch: Batch) -> Batch:
+    changed = transform.apply(batch)
     return await changed if not isinstance(changed, Batch) else changed
 
 
@@ -84,9 +84,9 @@ async def loop(batch: Batch, *, greeks: bool) -> None:
 
 async def a_round(chains: int, vendor: str) -> dict[str, float]:
     found: dict[str, float] = {}
-    batch = batch_of(chains, vendor)
+    batch, made = batch_of(chains, vendor), {step: await opened(step) for step in STEPS}
     for step in ("normalise_chain", "check_chain", "enrich_greeks"):
-        found[step], batch = await measured(lambda s=step, b=batch: through(s, b), chains)  # type: ignore[misc]
+        found[step], batch = await measured(lambda s=step, b=batch: through(made[s], b), chains)  # type: ignore[misc]
     sent = Batch(tuple(Message(m.position, msgspec.json.encode(m.value)) for m in batch.messages))
     decoder = msgspec.json.Decoder(Chain)
 
@@ -95,7 +95,7 @@ async def a_round(chains: int, vendor: str) -> dict[str, float]:
 
     found["decode"], batch = await measured(decode, chains)
     for step in ("classify_buildup", "summarise_chain"):
-        found[step], batch = await measured(lambda s=step, b=batch: through(s, b), chains)  # type: ignore[misc]
+        found[step], batch = await measured(lambda s=step, b=batch: through(made[s], b), chains)  # type: ignore[misc]
     for name in LOOPS:
         found[name], _ = await measured(lambda n=name: loop(batch, greeks=n == LOOPS[1]), chains)  # type: ignore[misc]
     return found

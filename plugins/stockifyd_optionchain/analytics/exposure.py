@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,8 +12,8 @@ from stockifyd_optionchain.analytics.arrays import Floats, number
 from stockifyd_optionchain.analytics.market import Market
 
 A_PERCENT = 0.01
-STEPS = 20
-"""Levels looked at on each side of spot."""
+STEPS, NEAR = 20, 4
+"""Levels looked at on each side of spot, and those of them that are looked at first."""
 ROUNDS, CLOSE = 60, 1e-10
 FARTHEST, NEGLIGIBLE = 400.0, 1e-80
 """Densities farther out than 20 standard deviations are taken for less than NEGLIGIBLE, which is nil."""
@@ -57,21 +58,26 @@ def zero_gamma(market: Market, forward: float, volatility: Floats, range_pct: fl
     d1, a_move = np.log(forward / market.strikes[known]) / deviation + deviation / 2, 1 / deviation
     weight = weight / deviation / np.abs(weight / deviation).sum()
 
-    def net(moves: Floats | float) -> Floats:
-        """Net gamma, times positive factors that are the same for all options, at log moves of spot; nil where it is next to."""
-        distances = moves * a_move + d1
-        distances *= distances
-        np.minimum(distances, FARTHEST, out=distances)
-        distances *= -0.5
-        found: Floats = np.exp(distances, out=distances) @ weight
-        return np.where(np.abs(found) > NEGLIGIBLE, found, 0.0)
+    def net(move: float) -> float:
+        """Net gamma, times positive factors that are the same for all options, at a log move of spot."""
+        return float(np.exp(-0.5 * (move * a_move + d1) ** 2) @ weight)
 
-    levels = np.log1p(np.linspace(-range_pct / 100, range_pct / 100, 2 * STEPS + 1))
-    bracket = _nearest_change(net(levels[:, None]))
-    if bracket is None:
-        return None
-    low, high = (float(levels[at]) for at in bracket)
-    return number(market.spot * float(np.exp(_crossing(lambda move: float(net(move)), low, high))))
+    moves = np.log1p(np.linspace(-range_pct / 100, range_pct / 100, 2 * STEPS + 1))
+    for reach in (NEAR, STEPS):
+        within = moves[STEPS - reach : STEPS + reach + 1]
+        if (bracket := _nearest_change(_nets(within, a_move, d1, weight))) is not None:
+            return number(market.spot * math.exp(_crossing(net, *(float(within[at]) for at in bracket))))
+    return None
+
+
+def _nets(moves: Floats, a_move: Floats, d1: Floats, weight: Floats) -> Floats:
+    """`net` at several moves; nil where it is next to nil, which would be slow to compute, and whose sign says nothing."""
+    distances = moves[:, None] * a_move + d1
+    distances *= distances
+    np.minimum(distances, FARTHEST, out=distances)
+    distances *= -0.5
+    found: Floats = np.exp(distances, out=distances) @ weight
+    return np.where(np.abs(found) > NEGLIGIBLE, found, 0.0)
 
 
 def _nearest_change(values: Floats) -> tuple[int, int] | None:
@@ -80,7 +86,7 @@ def _nearest_change(values: Floats) -> tuple[int, int] | None:
     changes = np.flatnonzero(np.sign(values[signed[:-1]]) * np.sign(values[signed[1:]]) < 0)
     if not len(changes):
         return None
-    nearest = changes[np.argmin(np.abs(signed[changes] + signed[changes + 1] - 2 * STEPS))]
+    nearest = changes[np.argmin(np.abs(signed[changes] + signed[changes + 1] - len(values) + 1))]
     return int(signed[nearest]), int(signed[nearest + 1])
 
 

@@ -8,12 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from stockifyd_optionchain import figures
-from stockifyd_optionchain.analytics.arrays import Marks
+from stockifyd_optionchain.analytics.arrays import EXACT, Marks
 from stockifyd_optionchain.analytics.market import Market
 from stockifyd_optionchain.chain import Option
-
-EXACT = 2.0**53
-"""Below it a float holds every whole number."""
 
 
 class Levels(NamedTuple):

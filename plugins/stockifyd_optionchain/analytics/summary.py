@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stockifyd.api import Row
+from stockifyd_optionchain.analytics.arrays import EXACT, Marks
 from stockifyd_optionchain.analytics.exposure import exposure, zero_gamma
 from stockifyd_optionchain.analytics.levels import max_pain, resistance, support
 from stockifyd_optionchain.analytics.market import Market, by_expiry, columns_of
@@ -74,10 +75,16 @@ def _figures(market: Market, options: Sequence[Option], wishes: Wishes, pressure
 
 def _sides(market: Market, name: str) -> tuple[int | None, int | None]:
     """What the calls and the puts add up to, in whole numbers; None where no option of a side tells."""
-    values = market.values(name)
-    calls = [v for v in compress(values, market.is_call.tolist()) if v is not None]
-    puts = [v for v in compress(values, (~market.is_call).tolist()) if v is not None]
-    return sum(calls) if calls else None, sum(puts) if puts else None
+    values = market.column(name)
+    known = np.isfinite(values)
+    return _total(market, name, known & market.is_call), _total(market, name, known & ~market.is_call)
+
+
+def _total(market: Market, name: str, side: Marks) -> int | None:
+    if not side.any():
+        return None
+    total = market.column(name)[side].sum()
+    return int(total) if total < EXACT else sum(compress(market.values(name), side.tolist()))
 
 
 def _smile(market: Market, wishes: Wishes) -> Smile:
