@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stockifyd.api import Drift
 from stockifyd.daemon import progress, watching
 from stockifyd.daemon.blockers import Blockers
 from stockifyd.daemon.control import Control
@@ -100,7 +101,10 @@ class Daemon:
 
     async def _open_doors(self) -> None:
         if self._doors.control is not None:
-            log.debug("control socket %s", await self._control.start(self._doors.control))
+            try:
+                log.debug("control socket %s", await self._control.start(self._doors.control))
+            except Drift as error:  # pipelines are more than the commands that look after them
+                log.warning("there is no control socket: %s\n  HINT: %s", error.reason, error.hint)
         if self._doors.listen:
             log.info("status page on %s", await self._http.start(self._doors.listen))
 
