@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from stockifyd.api import Batch, Message, Reject, Row, Table
 
 
 async def mapped(batch: Batch, change: Callable[[Message], Any]) -> Batch:
     """As `Batch.map`."""
     values, refused = await _each(len(batch.messages), lambda index: change(batch.messages[index]))
-    messages = tuple(replace(m, value=value) for m, value in zip(batch.messages, values, strict=True))
+    messages = tuple(structs.replace(m, value=value) for m, value in zip(batch.messages, values, strict=True))
     return replace(batch, messages=messages).reject(refused)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace as moved
 from datetime import date, timedelta
 from itertools import islice
 from pathlib import Path
@@ -59,7 +58,7 @@ def checked(*chains: Chain, **options: Any) -> Batch:
 
 def message_of(offset: int, chain: Chain, late: float = 0.0, partition: int = 0) -> Message:
     at = round((chain.timestamp.timestamp() + late) * 1000)
-    return moved(make_message(offset, b"x", value=chain, partition=Partition("raw", partition)), timestamp_ms=at)
+    return replace(make_message(offset, b"x", value=chain, partition=Partition("raw", partition)), timestamp_ms=at)
 
 
 def changed(option_type: str = "CE", strike: float = 26_500.0, chain: Chain | None = None, **fields: Any) -> Chain:
@@ -179,7 +178,7 @@ def test_stale_chain() -> None:
     for late, expected in ((59.0, None), (61.0, "stale_chain"), (-500.0, None)):
         [after] = run(Batch((message_of(0, clean(), late),)), make(CheckChain, rate_pct=6.5))
         assert expected == after.messages[0].value.context.quality
-    [after] = run(Batch((moved(message_of(0, clean()), timestamp_ms=0),)), make(CheckChain, rate_pct=6.5))
+    [after] = run(Batch((replace(message_of(0, clean()), timestamp_ms=0),)), make(CheckChain, rate_pct=6.5))
     assert None is after.messages[0].value.context.quality
 
 
