@@ -25,6 +25,14 @@ def decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         raise Reject(_reason(str(error))) from error
 
 
+def text_of(raw: bytes) -> str:
+    """Plain text."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Reject("the message is not UTF-8") from error
+
+
 def value_of(message: Message, decoder: msgspec.json.Decoder[Any]) -> Any:
     """What a transform before made of a message, in plain values; else its bytes, decoded."""
     if message.value is None:
