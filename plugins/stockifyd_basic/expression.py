@@ -33,6 +33,7 @@ MANY = 200
 
 _NUMBER = '"#"'
 _PLAIN = {int, float, str, bytes, bool, type(None)}
+_TIMES = {datetime, date, type(None)}
 _UNFIT = object()
 """In place of a value that cannot be given to SQLite, which refuses it."""
 _ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
@@ -173,7 +174,13 @@ def _quoted(name: str) -> str:
 
 def _values(column: list[Any]) -> list[Any]:
     """A column as SQLite takes it: times and dates as ISO 8601, which sorts as they do; lists and objects as JSON."""
-    return column if set(map(type, column)) <= _PLAIN else [_value(value) for value in column]
+    kinds = set(map(type, column))
+    if kinds <= _PLAIN:
+        return column
+    if not kinds <= _TIMES:
+        return [_value(value) for value in column]
+    texts = {value: _value(value) for value in set(column)}  # rows of a message have their time in common
+    return [texts[value] for value in column]
 
 
 def _value(value: Any) -> Any:

@@ -42,7 +42,8 @@ class Plan(NamedTuple):
     """What is made of rows with certain columns."""
 
     columns: tuple[str, ...]
-    pick: Callable[[Row], Row]
+    pick: Callable[[Row], Row] | None
+    """None where rows stay as they are."""
 
 
 class Select(Transform[SelectOptions]):
@@ -61,7 +62,8 @@ class Select(Transform[SelectOptions]):
             columns, pick = self._plan(table.columns)
         except ValueError as error:
             raise Drift(str(error), hint="correct the spec, or the transform before it") from error
-        return batch.with_table(self._into, Table(columns, [pick(row) for row in table.rows], table.ends))
+        rows = table.rows if pick is None else [pick(row) for row in table.rows]
+        return batch.with_table(self._into, Table(columns, rows, table.ends))
 
     def tables(self, before: Tables) -> Tables:
         """Those that come in, with this one changed or added."""
@@ -94,7 +96,7 @@ def _plan(config: SelectOptions, there: tuple[str, ...]) -> Plan:
         raise ValueError(f"drop: no column of table {config.table!r} is left")
     if twice := _twice(columns):
         raise ValueError(f"rename: two columns are called {twice!r} then")
-    return Plan(columns, _picker([there.index(name) for name in chosen]))
+    return Plan(columns, None if tuple(chosen) == there else _picker([there.index(name) for name in chosen]))
 
 
 def _picker(places: list[int]) -> Callable[[Row], Row]:
