@@ -54,18 +54,14 @@ class KafkaSink(Sink[KafkaSinkOptions]):
         try:
             async with asyncio.timeout(self.config.delivery_timeout_ms / 1000):
                 await outlet.send(records)
-        except RefusedError as why:
-            self._leave()  # what it takes is looked up anew
-            raise self._refusal(why, outlet.limits) from why
-        except Exception as error:
-            found = await self._meaning(error, outlet)
-            self._leave()
+        except BaseException as error:
+            try:
+                found = await self._meaning(error, outlet)
+            finally:
+                self._leave()  # cancelled too: nothing of it may be sent later, behind what comes then
             if found is error:
                 raise
             raise found from error
-        except BaseException:
-            self._leave()  # cancelled: nothing of it may be sent later, behind what comes then
-            raise
         return Receipt(rows=len(records), rejected=refused)
 
     def wants(self) -> Tables:
@@ -148,8 +144,10 @@ class KafkaSink(Sink[KafkaSinkOptions]):
             hint="set `record_max_bytes` to its max.message.bytes, or allow DescribeConfigs on it",
         )
 
-    async def _meaning(self, error: Exception, outlet: Outlet) -> Exception:
+    async def _meaning(self, error: BaseException, outlet: Outlet) -> BaseException:
         """The error that the runtime knows, or itself."""
+        if isinstance(error, RefusedError):
+            return self._refusal(error, outlet.limits)
         if isinstance(error, _FORGOTTEN):
             return Retry(f"the broker has forgotten this producer: {describe(error)}")
         if isinstance(error, _GONE):

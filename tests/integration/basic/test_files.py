@@ -80,7 +80,7 @@ async def test_killed_while_it_writes(tmp_path: Path, chance: random.Random, for
         **LOOK,
         "source": {**LOOK["source"], "count": count},
         "transforms": LOOK["transforms"][:2],
-        "sinks": [{"type": "file", "path": str(out), "format": form, "table": "legs", "rotate_bytes": 100_000}],
+        "sinks": [{"type": "file", "path": str(out), "format": form, "table": "legs", "rotate_bytes": 10_000}],
         "delivery": {"batch_max_rows": 50},
     }
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
@@ -89,7 +89,7 @@ async def test_killed_while_it_writes(tmp_path: Path, chance: random.Random, for
     for _ in range(4):
         before = _size(tmp_path)
         worker.start()
-        await eventually(lambda before=before: _size(tmp_path) > before or not worker.alive)  # type: ignore[misc]
+        await eventually(lambda before=before: _size(tmp_path) > before + 15_000 or not worker.alive)  # type: ignore[misc]
         await asyncio.sleep(chance.uniform(0, 0.2))
         worker.kill()
         finished |= {path: path.read_bytes() for path in tmp_path.glob("out.*Z.txt") if path not in finished}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from random import Random
 from typing import Any
@@ -223,6 +224,17 @@ async def test_settings_that_cannot_be_read(
     with pytest.raises(Reject, match="refuses it: MessageSizeTooLargeError") as refusal:
         await written(make_batch(1).with_table("t", Table(("a",), [(unpackable(50_000).hex(),)], [1])), table="t")
     assert ("t", 0) == (refusal.value.table, refusal.value.row)
+
+
+async def test_a_time_that_the_broker_refuses(bench: Any, written: Written) -> None:
+    """Far in the future: the data's fault, so the runtime searches for the message, and the others are written."""
+    await bench.topic_with(1)
+    far = int((time.time() + 86_400) * 1000)
+    with pytest.raises(Reject, match="refuses it: InvalidTimestampError") as found:
+        await written(batch_of(at(0, 0, timestamp_ms=far), at(0, 1)))
+    assert None is found.value.row
+    _, records = await written(batch_of(at(0, 1)))
+    assert b"0/1" == records[-1].value
 
 
 async def test_a_missing_topic(bench: Any, written: Written) -> None:
