@@ -28,13 +28,16 @@ async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def create_topic(bootstrap: str, topic: str, partitions: int = 1, **configs: str) -> None:
-    """A new topic; options as `retention_ms="1000"`."""
+    """A new topic, which the broker knows when this returns; options as `retention_ms="1000"`."""
     async with admin(bootstrap) as client:
         settings = {name.replace("_", "."): value for name, value in configs.items()}
         answer = await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings)])
-    for name, code, *message in answer.topic_errors:
-        if code:
-            raise RuntimeError(f"topic {name!r} was not created: {code} {message}")
+        for name, code, *message in answer.topic_errors:
+            if code:
+                raise RuntimeError(f"topic {name!r} was not created: {code} {message}")
+        async with asyncio.timeout(COORDINATOR_SECS):
+            while topic not in await client.list_topics():  # made by the controller, and heard of by the broker a moment later
+                await asyncio.sleep(0.05)
 
 
 async def delete_topic(bootstrap: str, topic: str) -> None:
