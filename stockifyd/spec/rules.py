@@ -10,6 +10,7 @@ from stockifyd.spec.build import make, tables_after
 from stockifyd.spec.document import Document
 from stockifyd.spec.findings import Path, did_you_mean, quoted
 from stockifyd.spec.guarantee import PLAIN, STRONGEST_FIRST, of_sink, weakest
+from stockifyd.spec.locate import locate
 from stockifyd.spec.model import Guarantee
 from stockifyd.spec.nodes import MapNode, Node, ScalarNode
 from stockifyd.spec.parts import DEAD_LETTERS, Part, Parts, bug, report_it
@@ -99,7 +100,9 @@ def _arriving(document: Document, transforms: Sequence[Part]) -> Tables | None:
             after = tables_after(cast("Transform[Any]", make(spec, "validate", tables=tables)), tables)
             tables = None if after is None else dict(after)
         except (ValueError, StockifydError) as error:
-            document.report(part.path, document.scrub(bug(error) if isinstance(error, StockifydError) else str(error)))
+            said = bug(error) if isinstance(error, StockifydError) else str(error)
+            at, fact = locate(said, document.value(part.path), lambda _: None)
+            document.report((*part.path, *at), document.scrub(fact))
             return None
         except Exception as error:  # noqa: BLE001  the author's code
             document.report(
