@@ -54,7 +54,7 @@ class Postgres(LedgerSink[PostgresOptions]):
     def __init__(self, config: PostgresOptions, context: Context) -> None:
         super().__init__(config, context)
         self.ledger = Ledger(context.consumer or context.pipeline, context.name)
-        self.days = Days(config)
+        self.days = Days(config, context.now)
         self.writer = Writer()
         self.loader = Loader(config, {})
         self._session: Session | None = None

@@ -21,6 +21,7 @@ COMMANDS = {
     "plugins": "stockifyd.cli.plugins:plugins",
     "run": "stockifyd.cli.run:run",
     "schema": "stockifyd.cli.schema:schema",
+    "test": "stockifyd.cli.test:test",
     "validate": "stockifyd.cli.validate:validate",
 }
 """Commands of ours, imported when they are called. Those of plugins come after them and cannot take their names."""
