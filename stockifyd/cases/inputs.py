@@ -14,7 +14,7 @@ from msgspec import UNSET
 from stockifyd.api import Message, Partition, Position
 from stockifyd.cases.model import BODIES, Case, Input
 from stockifyd.spec.findings import Path as DocumentPath
-from stockifyd.spec.findings import listed, one_line, quoted
+from stockifyd.spec.findings import listed, one_line
 
 PARTITION = Partition("test")
 MAX_FILE_BYTES = 64 * 2**20
@@ -94,10 +94,10 @@ def _content(path: Path, at: DocumentPath) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        fact = f"{quoted(str(path))} cannot be read: {(error.strerror or str(error)).lower()}"
+        fact = f"{str(path)!r} cannot be read: {(error.strerror or str(error)).lower()}"
         raise Misfit(at, fact, "a path starts at the folder of the test file") from error
     if len(content) > MAX_FILE_BYTES:
-        raise Misfit(at, f"{quoted(str(path))} is bigger than {MAX_FILE_BYTES} bytes")
+        raise Misfit(at, f"{str(path)!r} is bigger than {MAX_FILE_BYTES} bytes")
     return content
 
 

@@ -124,4 +124,6 @@ class CaseFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     environment: Annotated[
         dict[str, str], Meta(description="The variables that the spec names. Those of the process are not there.")
     ] = {}
-    tolerance: Annotated[Tolerance, Meta(description="Numbers may differ by this, times the expected one where that is above 1.")] = 0.0
+    tolerance: Annotated[
+        Tolerance, Meta(description="Numbers may differ by this, times the expected one where that is above 1.")
+    ] = 0.0

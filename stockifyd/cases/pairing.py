@@ -24,7 +24,7 @@ def in_order(same: Same, expected: int, found: int) -> list[Pair]:
     most = min(expected, found) - head
     tail = _alike(lambda i, j: same(expected - 1 - i, found - 1 - j), range(most))
     left, right = range(head, expected - tail), range(head, found - tail)
-    anchors = _common(same, left, right) if len(left) * len(right) <= MOST_COMPARED else []
+    anchors = _longest(same, left, right) if len(left) * len(right) <= MOST_COMPARED else []
     pairs: list[Pair] = [(i, i) for i in range(head)]
     i, j = left.start, right.start
     for at, beside in [*anchors, (left.stop, right.stop)]:
@@ -70,7 +70,7 @@ def _nearest(likeness: Likeness, left: Sequence[int], right: Sequence[int]) -> l
     return [*pairs, *((None, j) for j in free)]
 
 
-def _common(same: Same, left: range, right: range) -> list[tuple[int, int]]:
+def _longest(same: Same, left: range, right: range) -> list[tuple[int, int]]:
     """The longest sequence of pairs that are alike and in order on both sides."""
     longest = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
     alike = [[same(i, j) for j in right] for i in left]

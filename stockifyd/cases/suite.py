@@ -120,11 +120,11 @@ def _spec(document: Document, file: CaseFile, registry: Registry) -> Loaded | No
         return None
     loaded = load(path, registry, strict=False, environ=file.environment)
     if errors := _errors(loaded):
-        fact = f"{quoted(str(path))} has {len(errors)} error{'' if len(errors) == 1 else 's'}"
+        fact = f"{str(path)!r} has {len(errors)} error{'' if len(errors) == 1 else 's'}"
         document.report(("pipeline",), fact, f"see below, or `stockifyd validate {path}`")
     elif loaded.sketch is None:
         unset = "; ".join(finding.fact for finding in loaded.findings)
-        document.report(("pipeline",), f"{quoted(str(path))} cannot be read: {unset}", "name its variables in `environment:`")
+        document.report(("pipeline",), f"{str(path)!r} cannot be read: {unset}", "name its variables in `environment:`")
     return loaded
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from stockifyd.api import StockifydError
 from stockifyd.cli.settings import EX_CONFIG, Settings
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ def test(
     from stockifyd.cases import junit, run_files  # noqa: PLC0415  `--help` needs none of it
 
     report = run_files(paths or (DEFAULT,), settings.registry, wanted)
-    if junit_file is not None:
-        Path(junit_file).write_bytes(junit(report))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report.plain())).decode())
     else:
         _print(report)
     if not report.suites:
         click.echo(_nothing(paths, wanted), err=True)
+    if junit_file is not None:
+        _write(Path(junit_file), junit(report))
     raise click.exceptions.Exit(EX_CONFIG if report.findings or not report.suites else int(not report.ok))
 
 
@@ -66,6 +67,13 @@ def _print_suite(suite: SuiteReport) -> None:
         click.echo(f"  {outcome.verdict:<6}  {outcome.name}")
         for failure in outcome.failures:
             click.echo(str(failure))
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise StockifydError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def _nothing(paths: tuple[str, ...], wanted: tuple[str, ...]) -> str:
