@@ -18,6 +18,7 @@ EX_CONFIG = 78
 """A bad spec: systemd does not restart on it."""
 
 COMMANDS = {
+    "graph": "stockifyd.cli.graph:graph",
     "plugins": "stockifyd.cli.plugins:plugins",
     "run": "stockifyd.cli.run:run",
     "schema": "stockifyd.cli.schema:schema",
