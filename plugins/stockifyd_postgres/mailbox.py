@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
-
-import asyncpg
+from typing import TYPE_CHECKING, Any, Self
 
 from stockifyd.api import Drift, Message, Partition, Position
 from stockifyd_postgres.letters import KEY, text, unpack_headers
 from stockifyd_postgres.sink import Postgres
+
+if TYPE_CHECKING:  # imported where it is needed: `stockifyd validate` imports this module
+    import asyncpg
 
 COLUMNS = """cluster, topic, partition, "offset", row_idx, error_class, sqlstate, stage, reason, payload, message_key,
 message_ts, headers::text AS headers, attempts, first_seen"""
