@@ -137,7 +137,7 @@ def test_today_is_what_the_context_says() -> None:
     """A sink judges days by the context's clock, which a test can pin."""
     made = make_sink(URL, retention_days=30)
     sink = Postgres(made.config, make_context(now=lambda: datetime(2020, 1, 1, tzinfo=UTC)))
-    assert sink.days.of(load([datetime(2020, 1, 2, tzinfo=UTC)])) == {date(2020, 1, 2)}
+    assert sink.store.days.of(load([datetime(2020, 1, 2, tzinfo=UTC)])) == {date(2020, 1, 2)}
 
 
 def test_no_time_is_rejected(days: Days) -> None:
