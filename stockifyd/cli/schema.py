@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from stockifyd.cases import schema as of_cases
 from stockifyd.cli.settings import Settings
-from stockifyd.registry import Registry
-from stockifyd.spec import schema as of_specs
 
 
 @click.command()
@@ -21,7 +18,7 @@ from stockifyd.spec import schema as of_specs
     "folder",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help=f"Write DIR/{of_specs.FILE_NAME} and DIR/{of_cases.FILE_NAME} instead of printing.",
+    help="Write DIR/pipeline.schema.json and DIR/test.schema.json instead of printing.",
 )
 @click.option("--built-in", is_flag=True, help="Only what comes with stockifyd, without other plugins.")
 @click.pass_obj
@@ -30,6 +27,10 @@ def schema(settings: Settings, /, kind: str, *, folder: str | None, built_in: bo
 
     For VS Code, begin a spec with: # yaml-language-server: $schema=../schemas/pipeline.schema.json
     """
+    from stockifyd.cases import schema as of_cases  # noqa: PLC0415  `--help` imports this module, and needs none of it
+    from stockifyd.registry import Registry  # noqa: PLC0415
+    from stockifyd.spec import schema as of_specs  # noqa: PLC0415
+
     registry = Registry.load(built_in=True) if built_in else settings.registry
     for problem in registry.problems:
         click.echo(str(problem), err=True)
