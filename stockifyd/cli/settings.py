@@ -19,9 +19,15 @@ EX_CONFIG = 78
 
 COMMANDS = {
     "graph": "stockifyd.cli.graph:graph",
+    "pause": "stockifyd.cli.operate:pause",
+    "plan": "stockifyd.cli.plan:plan",
     "plugins": "stockifyd.cli.plugins:plugins",
+    "reload": "stockifyd.cli.reload:reload",
+    "resume": "stockifyd.cli.operate:resume",
     "run": "stockifyd.cli.run:run",
     "schema": "stockifyd.cli.schema:schema",
+    "status": "stockifyd.cli.status:status",
+    "tap": "stockifyd.cli.tap:tap",
     "test": "stockifyd.cli.test:test",
     "validate": "stockifyd.cli.validate:validate",
 }

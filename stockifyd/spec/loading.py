@@ -74,7 +74,7 @@ def loads(
     parts = read_parts(document, registry)
     check_rules(document, parts)
     findings = tuple(sorted(document.findings, key=lambda f: f.mark))
-    name, sketch = document.value(("name",)), _sketch(document, parts, file)
+    name, sketch = document.value(("name",)), _sketch(document, parts, file, content=content)
     return Loaded(
         path=file,
         spec=None if document.missing_below(()) else sketch,
@@ -122,7 +122,7 @@ def _promises(parts: Parts) -> tuple[Promise, ...]:
     return tuple(Promise(s.name, of_sink(source, s.entry.component) if s.required else None, s.required) for s in parts.sinks)
 
 
-def _sketch(document: Document, parts: Parts, file: str) -> Spec | None:
+def _sketch(document: Document, parts: Parts, file: str, *, content: bytes) -> Spec | None:
     guarantee = pipeline_guarantee(parts)
     source = parts.source.spec() if parts.source else None
     unknown = document.failed or any(part.config is None for part in parts.all())
@@ -138,4 +138,5 @@ def _sketch(document: Document, parts: Parts, file: str) -> Spec | None:
         guarantee=guarantee,
         dead_letters=made[parts.dead_letters.path] if parts.dead_letters else None,
         path=file,
+        content=content,
     )
