@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from stockifyd.api import LedgerSink, Sink, StockifydError, Tables, Transform
-from stockifyd.spec.build import make, tables_after
+from stockifyd.spec.build import around, make, tables_after
 from stockifyd.spec.document import Document
 from stockifyd.spec.findings import Path, did_you_mean, quoted
 from stockifyd.spec.guarantee import PLAIN, STRONGEST_FIRST, of_sink, weakest
@@ -97,7 +97,7 @@ def _arriving(document: Document, transforms: Sequence[Part]) -> Tables | None:
         if spec is None or tables is None:
             return None
         try:
-            after = tables_after(cast("Transform[Any]", make(spec, "validate", tables=tables)), tables)
+            after = tables_after(cast("Transform[Any]", make(spec, around("validate"), tables)), tables)
             tables = None if after is None else dict(after)
         except (ValueError, StockifydError) as error:
             said = bug(error) if isinstance(error, StockifydError) else str(error)
@@ -117,7 +117,7 @@ def _check_wants(document: Document, sink: Part, arriving: Tables) -> None:
     if spec is None:
         return
     try:
-        wants = dict(cast("Sink[Any]", make(spec, "validate", tables=arriving)).wants())
+        wants = dict(cast("Sink[Any]", make(spec, around("validate"), arriving)).wants())
     except Exception as error:  # noqa: BLE001  the author's code
         document.report(
             sink.path, f"{sink.entry.type!r} cannot say its tables: {document.scrub(bug(error))}", report_it(sink.entry)
