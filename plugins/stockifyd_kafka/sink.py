@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from aiokafka import errors as kafka
-
-from stockifyd.api import Batch, Context, Drift, Receipt, Reject, Retry, Sink, StockifydError, Table, Tables, Unavailable
-from stockifyd_kafka.connection import reach
-from stockifyd_kafka.errors import WRITING, describe, is_kafka, meaning
+from stockifyd.api import Batch, Context, Drift, Receipt, Reject, Sink, Table, Tables
 from stockifyd_kafka.options import KafkaSinkOptions
 from stockifyd_kafka.outgoing import Outgoing, of_message, of_rows
-from stockifyd_kafka.outlet import Outlet, RefusedError
-from stockifyd_kafka.topic import Limits
+
+if TYPE_CHECKING:  # imported when the sink works: `stockifyd validate` imports this module, and aiokafka takes its time
+    from stockifyd_kafka.outlet import Outlet
 
 TURN_BYTES = 2**20
 RECORD_COST = 1_000
 """A small record costs as much as so many bytes of a large one."""
-
-_FORGOTTEN = (kafka.OutOfOrderSequenceNumber, kafka.UnknownProducerId, kafka.ProducerFenced, kafka.InvalidProducerEpoch)
-_GONE = (kafka.UnknownTopicOrPartitionError, kafka.NotLeaderForPartitionError, kafka.LeaderNotAvailableError, TimeoutError)
 
 
 class KafkaSink(Sink[KafkaSinkOptions]):
@@ -70,16 +65,9 @@ class KafkaSink(Sink[KafkaSinkOptions]):
 
     async def probe(self) -> Sequence[str]:
         """Whether the brokers answer, and the topic is there."""
-        try:
-            await reach(self.config)
-            outlet = await Outlet.open(self.config, self.context.log)
-            await outlet.leave()
-        except Exception as error:
-            if not is_kafka(error) and not isinstance(error, StockifydError):
-                raise
-            found = meaning(error, self.config.topic, cures=WRITING)
-            return [f"{found.reason}\n  HINT: {found.hint}"]
-        return ()
+        from stockifyd_kafka.writing import doubts  # noqa: PLC0415  see above
+
+        return await doubts(self.config, self.context.log)
 
     async def close(self) -> None:
         """Leave; nothing waits to be sent when nothing is being written."""
@@ -89,12 +77,9 @@ class KafkaSink(Sink[KafkaSinkOptions]):
 
     async def _connected(self) -> Outlet:
         if self._outlet is None:
-            try:
-                self._outlet = await Outlet.open(self.config, self.context.log)
-            except Exception as error:
-                if not is_kafka(error):
-                    raise
-                raise meaning(error, f"{self.config.brokers}: cannot connect", cures=WRITING) from error
+            from stockifyd_kafka.writing import connected  # noqa: PLC0415  see above
+
+            self._outlet = await connected(self.config, self.context.log)
         return self._outlet
 
     async def _records(self, batch: Batch, outlet: Outlet) -> tuple[list[Outgoing], Mapping[int, str]]:
@@ -130,38 +115,10 @@ class KafkaSink(Sink[KafkaSinkOptions]):
             raise Drift(f"table {name!r} has no column {self.config.key!r}", hint=f"it has {', '.join(table.columns)}")
         return table
 
-    def _refusal(self, why: RefusedError, limits: Limits) -> StockifydError:
-        """What the broker would not take though we thought it would."""
-        topic, alone = self.config.topic, len(why.records) == 1
-        if isinstance(why.error, kafka.InvalidTimestampError) or alone:
-            reason = f"topic '{topic}' refuses it: {describe(why.error)}"
-            row = why.records[0].place if alone and self.config.table else None
-            return Reject(reason, table=self.config.table or "", row=row)
-        if limits.known:
-            return Retry(f"topic '{topic}' takes less at a time than before")
-        return Drift(
-            f"topic '{topic}' takes less at a time than {limits.max_bytes} bytes, and its settings cannot be read",
-            hint="set `record_max_bytes` to its max.message.bytes, or allow DescribeConfigs on it",
-        )
-
     async def _meaning(self, error: BaseException, outlet: Outlet) -> BaseException:
-        """The error that the runtime knows, or itself."""
-        if isinstance(error, RefusedError):
-            return self._refusal(error, outlet.limits)
-        if isinstance(error, _FORGOTTEN):
-            return Retry(f"the broker has forgotten this producer: {describe(error)}")
-        if isinstance(error, _GONE):
-            try:
-                await outlet.is_there()
-            except Drift as gone:
-                return gone
-            except Exception as unknown:  # it does not answer either
-                if not is_kafka(unknown):
-                    raise
-        if isinstance(error, TimeoutError):
-            secs = self.config.delivery_timeout_ms / 1000
-            return Unavailable(f"{self.config.brokers}: a batch was not acknowledged within {secs:g} s")
-        return meaning(error, f"topic '{self.config.topic}'", cures=WRITING) if is_kafka(error) else error
+        from stockifyd_kafka.writing import meaning_of  # noqa: PLC0415  see above
+
+        return await meaning_of(error, outlet, self.config)
 
     def _leave(self) -> None:
         outlet, self._outlet = self._outlet, None
