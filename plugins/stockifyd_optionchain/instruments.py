@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from stockifyd_optionchain.chain import Number, Price
@@ -35,6 +34,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read_instruments(path: str) -> Mapping[str, Instrument]:
     """The instruments by symbol; ValueError, with the file and what is wrong in it, where it cannot be read."""
+    import yaml  # noqa: PLC0415  every start of stockifyd imports this module
+
     try:
         # Scalars as they are written: what they mean is decided by the field, not by YAML (a symbol may be called NO).
         plain = yaml.load(Path(path).read_bytes(), Loader=yaml.BaseLoader)  # noqa: S506  it makes text, lists and mappings alone
