@@ -62,7 +62,7 @@ def test_the_kit_for_authors_sees_only_the_api() -> None:
     """`stockifyd.testing` imports nothing else of stockifyd."""
     found = [
         f"{name_of(path)}: {node.module}"
-        for path in sorted((ROOT / "stockifyd" / "testing").glob("*.py"))
+        for path in sorted((ROOT / "stockifyd" / "testing").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stockifyd")
         if not (node.module or "").startswith(("stockifyd.api", "stockifyd.testing"))

@@ -3,71 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import asyncio
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
-from stockifyd.api import Message, Partition, Source, StockifydError
+from stockifyd.api import Message, Source
 from stockifyd.testing.claims import MemoryClaims
-from stockifyd.testing.component_contract import ComponentContract
+from stockifyd.testing.contracts.extremes import BODIES as EXTREMES
+from stockifyd.testing.contracts.source_hooks import BODIES, by_partition
+from stockifyd.testing.contracts.source_trouble import SourceTrouble
 from stockifyd.testing.facts import fact, settle
 
 R = TypeVar("R", bound=Source[Any])
 
-BODIES = tuple(f"message {number}".encode() for number in range(7))
 
-
-class SourceContract(ComponentContract[R]):
+class SourceContract(SourceTrouble[R]):
     """Subclass it: `source = Lines`, `options(tmp_path)`, `feed(tmp_path, bodies)`; the rest has defaults.
 
     Each fact feeds a fresh far side and reads it through claims that the contract keeps.
     """
 
-    source: type[R]
-    bounded: ClassVar[bool] = True
-    """False: the source goes on for ever, saying from time to time that there is nothing."""
-
-    def feed(self, tmp_path: Path, bodies: Sequence[bytes]) -> Awaitable[None] | None:
-        """Put messages where the source finds them; over several partitions if it has them."""
-        raise NotImplementedError
-
-    def body(self, message: Message) -> bytes:
-        """What was fed, found again in a message."""
-        return message.raw
-
-    def kind(self) -> type[R]:
-        return self.source
-
-    async def read(self, source: R, claims: MemoryClaims, enough: Callable[[int], bool]) -> list[Message]:
-        """Read until there is enough, or the source returns."""
-        messages = list[Message]()
-        async with _reading(source, claims) as reading:
-            async for part in reading:
-                self.check(source, claims, part)
-                messages += part
-                if enough(len(messages)):
-                    break
-        return messages
-
-    def check(self, source: R, claims: MemoryClaims, part: Sequence[Message]) -> None:
-        """What holds after each yield: what came was claimed before, and no position is behind it."""
-        assert {message.position.partition for message in part} <= claims.owned, "yielded before it was claimed"
-        for message in part:
-            partition, offset = message.position
-            assert claims.next[partition] <= offset, "yielded what lies before the claim"
-            claims.next[partition] = offset + 1
-        behind = {p: at for p, at in source.positions().items() if at < claims.next.get(p, 0)}
-        assert {} == behind, "positions behind what was yielded"
-        assert all(count >= 0 for count in source.lag().values())
-
-    async def all(self, tmp_path: Path, claims: MemoryClaims | None = None, count: int = len(BODIES)) -> list[Message]:
-        """All that a fresh source reads."""
-        async with self.opened(tmp_path) as source:
-            return await self.read(source, claims or MemoryClaims(), lambda found: not self.bounded and found >= count)
+    def extremes(self) -> Sequence[bytes]:
+        """Messages as bad as the far side can hold; by default without an end of line."""
+        return EXTREMES
 
     @fact
     async def test_everything_in_order(self, tmp_path: Path) -> None:
@@ -75,7 +37,7 @@ class SourceContract(ComponentContract[R]):
         await settle(self.feed(tmp_path, BODIES))
         messages = await self.all(tmp_path)
         assert sorted(BODIES) == sorted(map(self.body, messages))
-        for part in _by_partition(messages).values():
+        for part in by_partition(messages).values():
             assert all(a.position.offset < b.position.offset for a, b in pairwise(part))
             assert sorted(map(self.body, part)) == [self.body(message) for message in part]
 
@@ -85,16 +47,16 @@ class SourceContract(ComponentContract[R]):
         await settle(self.feed(tmp_path, BODIES))
         claims = MemoryClaims()
         messages = await self.all(tmp_path, claims)
-        assert set(_by_partition(messages)) <= {partition for taken in claims.taken for partition in taken}
+        assert set(by_partition(messages)) <= {partition for taken in claims.taken for partition in taken}
 
     @fact
     async def test_resumes_at_the_claimed_offset(self, tmp_path: Path) -> None:
         """Reading begins at the offset that the claim answers, not at a start of its own."""
         await settle(self.feed(tmp_path, BODIES))
-        for partition, part in _by_partition(await self.all(tmp_path)).items():
+        for partition, part in by_partition(await self.all(tmp_path)).items():
             rest = part[len(part) // 2 :]
             claims = MemoryClaims({partition: rest[0].position.offset})
-            read = _by_partition(await self.all(tmp_path, claims, len(BODIES) - len(part) + len(rest)))
+            read = by_partition(await self.all(tmp_path, claims, len(BODIES) - len(part) + len(rest)))
             assert rest == read[partition]
 
     @fact
@@ -103,7 +65,7 @@ class SourceContract(ComponentContract[R]):
         if not self.source.replayable:
             pytest.skip("the source is not replayable")
         await settle(self.feed(tmp_path, BODIES))
-        assert _by_partition(await self.all(tmp_path)) == _by_partition(await self.all(tmp_path))
+        assert by_partition(await self.all(tmp_path)) == by_partition(await self.all(tmp_path))
 
     @fact
     async def test_rewinds(self, tmp_path: Path) -> None:
@@ -123,7 +85,8 @@ class SourceContract(ComponentContract[R]):
         if not self.bounded:
             pytest.skip("the source is not bounded")
         await settle(self.feed(tmp_path, ()))
-        assert [] == await self.all(tmp_path)
+        async with asyncio.timeout(self.patience_secs):
+            assert [] == await self.all(tmp_path)
 
     @fact
     async def test_an_endless_source_says_that_there_is_nothing(self, tmp_path: Path) -> None:
@@ -133,7 +96,7 @@ class SourceContract(ComponentContract[R]):
         await settle(self.feed(tmp_path, BODIES))
         async with self.opened(tmp_path) as source:
             found, nothing = 0, False
-            async with _reading(source, MemoryClaims()) as reading:
+            async with self.reading(source, MemoryClaims()) as reading:
                 while not (found >= len(BODIES) and nothing):
                     part = await anext(reading)
                     found, nothing = found + len(part), not part
@@ -144,7 +107,7 @@ class SourceContract(ComponentContract[R]):
         if self.source.pause is Source.pause:
             pytest.skip("the source does not override pause")
         await settle(self.feed(tmp_path, BODIES))
-        async with self.opened(tmp_path) as source, _reading(source, MemoryClaims()) as reading:
+        async with self.opened(tmp_path) as source, self.reading(source, MemoryClaims()) as reading:
             source.pause()
             assert [[]] * 3 == [list(await anext(reading)) for _ in range(3)]
             source.resume()
@@ -159,7 +122,7 @@ class SourceContract(ComponentContract[R]):
     async def test_commit_is_taken(self, tmp_path: Path) -> None:
         """A checkpoint is no error while reading; what it does is the source's own business."""
         await settle(self.feed(tmp_path, BODIES))
-        async with self.opened(tmp_path) as source, _reading(source, MemoryClaims()) as reading:
+        async with self.opened(tmp_path) as source, self.reading(source, MemoryClaims()) as reading:
             async for part in reading:
                 if part:
                     await source.commit({part[-1].position.partition: part[-1].position.offset + 1})
@@ -170,33 +133,36 @@ class SourceContract(ComponentContract[R]):
         assert self.make(tmp_path).consumer
 
     @fact
-    async def test_a_far_side_that_breaks(self, tmp_path: Path) -> None:
-        """Reading what is gone says so by one of the five errors, or goes on saying that there is nothing."""
+    async def test_bytes_as_they_came(self, tmp_path: Path) -> None:
+        """No message is too empty, too long or too strange: nothing is trimmed, decoded or skipped."""
+        bodies = self.extremes()
+        await settle(self.feed(tmp_path, bodies))
+        assert sorted(bodies) == sorted(map(self.body, await self.all(tmp_path, count=len(bodies))))
+
+    @fact
+    async def test_lag_is_what_is_left(self, tmp_path: Path) -> None:
+        """`lag` and what was read are never more than there is, and in the end nothing is left."""
+        if self.source.lag is Source.lag:
+            pytest.skip("the source does not override lag")
         await settle(self.feed(tmp_path, BODIES))
-        source = self.make(tmp_path)
-        await settle(self.break_it(source))
-        try:
-            with suppress(StockifydError):
-                await source.open()
-                async with _reading(source, MemoryClaims()) as reading:
-                    await anext(reading, None)
-        finally:
-            await source.close()
-            await settle(self.mend_it(source))
+        async with self.opened(tmp_path) as source, self.reading(source, claims := MemoryClaims()) as reading:
+            found = 0
+            async for part in reading:
+                found += len(part)
+                assert set(source.lag()) <= claims.owned
+                assert found + sum(source.lag().values()) <= len(BODIES)
+                if found == len(BODIES):
+                    break
+            assert 0 == sum(source.lag().values())
 
-
-@asynccontextmanager
-async def _reading(source: Source[Any], claims: MemoryClaims) -> AsyncIterator[AsyncIterator[Sequence[Message]]]:
-    reading = source.read(claims)
-    try:
-        yield reading
-    finally:
-        if isinstance(reading, AsyncGenerator):
-            await reading.aclose()
-
-
-def _by_partition(messages: Sequence[Message]) -> dict[Partition, list[Message]]:
-    found: dict[Partition, list[Message]] = {}
-    for message in messages:
-        found.setdefault(message.position.partition, []).append(message)
-    return found
+    @fact
+    async def test_one_goes_on_where_another_stopped(self, tmp_path: Path) -> None:
+        """What one has read and another is told to begin after is read once, by the one or the other."""
+        if not self.source.replayable:
+            pytest.skip("the source is not replayable")
+        await settle(self.feed(tmp_path, BODIES))
+        claims = MemoryClaims()
+        async with self.opened(tmp_path) as source:
+            first = await self.read(source, claims, lambda found: found > 0)
+        rest = await self.all(tmp_path, MemoryClaims(claims.next), len(BODIES) - len(first))
+        assert sorted(BODIES) == sorted(map(self.body, [*first, *rest]))

@@ -4,72 +4,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
-from stockifyd.api import Batch, LedgerSink, Receipt, Reject, Retry, Row, Sink, StockifydError, Table, Tables, Unavailable
-from stockifyd.testing.component_contract import ComponentContract
-from stockifyd.testing.facts import fact, settle
-from stockifyd.testing.making import COLUMNS, TABLE, make_batch, make_row
+from stockifyd.api import LedgerSink, Partition, Receipt, Reject, Row, Sink, StockifydError, Table
+from stockifyd.testing.contracts.extremes import alike, extremes_of
+from stockifyd.testing.contracts.sink_trouble import SinkTrouble
+from stockifyd.testing.facts import fact
 
 S = TypeVar("S", bound=Sink[Any])
 
-CANCEL_AFTER_MS = (0, 1, 2, 5, 10, 20)
+FAR = 1_000_000
+"""Numbers of rows that no extreme value is equal to."""
 
 
-class SinkContract(ComponentContract[S]):
+class SinkContract(SinkTrouble[S]):
     """Subclass it: `sink = Csv`, `options(tmp_path)`, `stored(sink)`; the rest has defaults.
 
     The facts write rows `(number, text)` into the table `options`. A sink that needs other columns overrides `table`,
     `columns` and `row`. For a LedgerSink take LedgerContract.
     """
 
-    sink: type[S]
-    table: ClassVar[str] = TABLE
-    columns: ClassVar[Sequence[str]] = COLUMNS
-
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         sink = getattr(cls, "sink", None)
         if isinstance(sink, type) and issubclass(sink, LedgerSink) and not hasattr(cls, "dead_letters"):
             raise TypeError(f"{cls.__name__}: {sink.__name__} keeps a ledger\nHINT: take LedgerContract[{sink.__name__}].")
-
-    def stored(self, sink: S) -> Sequence[Row] | Awaitable[Sequence[Row]]:
-        """All rows that are durable now, in order, as `row` makes them; the sink may be open or closed."""
-        raise NotImplementedError
-
-    def row(self, number: int) -> Row:
-        """The row that goes in at this place, in the order of `columns`."""
-        return make_row(number)
-
-    def bad_row(self) -> Row | None:
-        """A row that the far side can never take. Optional: its facts are skipped."""
-        return None
-
-    def kind(self) -> type[S]:
-        return self.sink
-
-    def tables(self) -> Tables | None:
-        return {self.table: tuple(self.columns)}
-
-    def batch(self, count: int = 3, rows_each: int = 1, *, first: int = 0) -> Batch:
-        """Messages from offset `first`, each with its rows."""
-        made = make_batch(count, rows_each, first=first, table=self.table)
-        numbers = range(first * rows_each, (first + count) * rows_each)
-        rows = [self.row(number) for number in numbers]
-        return made.with_table(self.table, Table(tuple(self.columns), rows, made.tables[self.table].ends))
-
-    async def ready(self, sink: S) -> None:
-        """What comes between `open` and the first `write`: for a ledger, a claim."""
-
-    async def rows(self, sink: S) -> list[Row]:
-        """The stored rows."""
-        return [tuple(row) for row in await settle(self.stored(sink))]
 
     @fact
     async def test_the_whole_batch_is_accounted_for(self, tmp_path: Path) -> None:
@@ -78,8 +42,7 @@ class SinkContract(ComponentContract[S]):
         async with self.opened(tmp_path) as sink:
             await self.ready(sink)
             receipt = await sink.write(batch) or Receipt()
-            kept = batch.reject(receipt.rejected).tables[self.table].rows
-            assert kept == await self.rows(sink)
+            assert self.expected(batch.reject(receipt.rejected)) == await self.rows(sink)
 
     @fact
     async def test_what_is_written_stays(self, tmp_path: Path) -> None:
@@ -88,7 +51,7 @@ class SinkContract(ComponentContract[S]):
             await self.ready(sink)
             await sink.write(self.batch(3))
         async with self.opened(tmp_path) as another:
-            assert self.batch(3).tables[self.table].rows == await self.rows(another)
+            assert self.expected(self.batch(3)) == await self.rows(another)
 
     @fact
     async def test_an_empty_batch(self, tmp_path: Path) -> None:
@@ -172,7 +135,7 @@ class SinkContract(ComponentContract[S]):
                 pytest.skip("the sink names no tables: it takes what comes")
             await self.ready(sink)
             await sink.write(batch.with_table("unwanted", Table(("a",), [(1,), (2,)], [1, 2])))
-            assert batch.tables[self.table].rows == await self.rows(sink)
+            assert self.expected(batch) == await self.rows(sink)
 
     def test_wanted_tables_are_told_without_opening(self, tmp_path: Path) -> None:
         """`wants` is static, and names the table of this contract if it names any."""
@@ -185,7 +148,8 @@ class SinkContract(ComponentContract[S]):
         bad = self.bad_row()
         if bad is None:
             pytest.skip(f"{type(self).__name__} gives no bad_row")
-        batch = self.with_bad(self.batch(3), bad)
+        first, _, last = self.batch(3).tables[self.table].rows
+        batch = self.with_rows(self.batch(3), [first, bad, last])
         async with self.opened(tmp_path) as sink:
             await self.ready(sink)
             try:
@@ -199,53 +163,48 @@ class SinkContract(ComponentContract[S]):
             assert [self.row(0), self.row(2)] == await self.rows(sink)
 
     @fact
-    async def test_cancelled_while_writing(self, tmp_path: Path) -> None:
-        """A cancelled write ends, and the same messages can be written again by the next owner: nothing is lost."""
-        for number, after_ms in enumerate(CANCEL_AFTER_MS):
-            batch = self.batch(3, first=3 * number)
-            await self._cancel(tmp_path, batch, after_ms)
-            async with self.opened(tmp_path) as another:
-                await self.ready(another)
-                with suppress(StockifydError):  # a ledger where the first write was committed after all
-                    await another.write(batch)
-                rows = [row for row in await self.rows(another) if row in batch.tables[self.table].rows]
-                self.check_repeated(batch, rows)
+    async def test_durable_when_write_returns(self, tmp_path: Path) -> None:
+        """After each write its rows are there at once: not when the next one comes, and not at `close`."""
+        async with self.opened(tmp_path) as sink:
+            await self.ready(sink)
+            for first in (0, 2, 4):
+                await sink.write(self.batch(2, first=first))
+                assert self.expected(self.batch(first + 2)) == await self.rows(sink)
 
     @fact
-    async def test_a_far_side_that_breaks_while_open(self, tmp_path: Path) -> None:
-        """`write` says so by one of the five errors, and works again, on the same object, when the far side is back."""
-        batch = self.batch(3)
+    async def test_a_big_batch(self, tmp_path: Path) -> None:
+        """Of hundreds of messages with several rows each, every row is there, in order."""
+        batch = self.batch(300, 4)
         async with self.opened(tmp_path) as sink:
             await self.ready(sink)
-            await settle(self.break_it(sink))
-            try:
-                with suppress(Retry, Unavailable):
-                    await sink.write(batch)
-            except StockifydError:
-                return  # Drift, Reject, Fenced: the runtime does not simply write again
-            finally:
-                await settle(self.mend_it(sink))
-            with suppress(StockifydError):  # a ledger where the first one was committed, or lazily lost
-                await sink.write(batch)
-            self.check_repeated(batch, await self.rows(sink))
+            await sink.write(batch)
+            assert self.expected(batch) == await self.rows(sink)
 
-    def check_repeated(self, batch: Batch, rows: Sequence[Row]) -> None:
-        """What may be stored of a batch that was written more than once."""
-        expected = batch.tables[self.table].rows
-        exact = self.sink.idempotent or issubclass(self.sink, LedgerSink)
-        assert all(row in rows for row in expected), f"lost: {[row for row in expected if row not in rows]}"
-        assert not exact or len(expected) == len(rows), f"doubled: {rows}"
-
-    def with_bad(self, batch: Batch, bad: Row) -> Batch:
-        """The batch with a bad row in the place of its second."""
-        table = batch.tables[self.table]
-        return batch.with_table(self.table, Table(table.columns, [table.rows[0], bad, *table.rows[2:]], table.ends))
-
-    async def _cancel(self, tmp_path: Path, batch: Batch, after_ms: int) -> None:
+    @fact
+    async def test_extreme_values(self, tmp_path: Path) -> None:
+        """A row of extreme values (None, NUL, other scripts, numbers too big) is stored as it is, or rejected; never bent."""
+        batch, expected = self.batch(1, first=FAR), list[Row]()
         async with self.opened(tmp_path) as sink:
-            await self.ready(sink)
-            writing = asyncio.ensure_future(sink.write(batch))
-            await asyncio.wait([writing], timeout=after_ms / 1000)
-            writing.cancel()
-            with suppress(asyncio.CancelledError, StockifydError):
-                await writing
+            await self.ready(sink, batch)
+            for row in extremes_of(self.row(FAR)):
+                one = self.with_rows(self.batch(1, first=FAR + len(expected)), [row])
+                with suppress(Reject):
+                    receipt = await sink.write(one)
+                    expected += [] if receipt and receipt.rejected else [self.kept(row)]
+            found = await self.rows(sink)
+        assert [] == [row for row in expected if not any(alike(row, other) for other in found)]
+        assert len(expected) == len(found)
+
+    @fact
+    async def test_lanes(self, tmp_path: Path) -> None:
+        """Two of a kind work side by side, each on its partition, and one that is closed takes nothing from the other."""
+        left, right = (self.batch(3, first=3 * n, partition=Partition("lane", n)) for n in (0, 1))
+        async with self.opened(tmp_path) as sink:
+            await self.ready(sink, left)
+            async with self.opened(tmp_path) as other:
+                await self.ready(other, right)
+                await asyncio.gather(sink.write(left), other.write(right))
+            last = self.batch(3, first=6, partition=Partition("lane", 2))
+            await self.ready(sink, last)
+            await sink.write(last)
+            assert sorted(self.expected(self.batch(9))) == sorted(await self.rows(sink))

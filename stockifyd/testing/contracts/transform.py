@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from stockifyd.api import Batch, Message, Table, Tables, Transform
-from stockifyd.testing.component_contract import ComponentContract
+from stockifyd.testing import faults
+from stockifyd.testing.contracts.component import CUTS, ComponentContract
 from stockifyd.testing.facts import fact, settle
 
 T = TypeVar("T", bound=Transform[Any])
@@ -42,6 +43,9 @@ class TransformContract(ComponentContract[T]):
     def tables(self) -> Tables:
         return {name: table.columns for name, table in self.batch().tables.items()}
 
+    async def use(self, component: T) -> None:
+        await settle(component.apply(self.batch()))
+
     async def applied(self, tmp_path: Path, *batches: Batch) -> list[Batch]:
         """What a fresh transform makes of batches, one after another."""
         async with self.opened(tmp_path) as transform:
@@ -51,6 +55,38 @@ class TransformContract(ComponentContract[T]):
     async def test_the_same_again(self, tmp_path: Path) -> None:
         """After a crash the same batch gives the same result."""
         assert await self.applied(tmp_path, self.batch()) == await self.applied(tmp_path, self.batch())
+
+    @fact
+    async def test_the_same_elsewhere(self, tmp_path: Path) -> None:
+        """Another process, with another hash seed and in another time zone, gives the same result: a replay may run anywhere."""
+        life = self.life(tmp_path)
+        if not faults.is_importable(life.kind):
+            pytest.skip(f"{life.kind.__name__} cannot be imported by another process")
+        assert repr(await self.applied(tmp_path, self.batch())) == repr(await faults.applied_elsewhere(life, [self.batch()]))
+
+    @fact
+    async def test_cancelled_while_transforming(self, tmp_path: Path) -> None:
+        """A transform that waits can be cancelled; asked again, the same object gives the result it always gave."""
+        [expected] = await self.applied(tmp_path, self.batch())
+        async with self.opened(tmp_path) as transform:
+            for point in faults.points(CUTS):
+                was_cut = await faults.cancelled_at(point, _apply(transform, self.batch()))
+                assert expected == await settle(transform.apply(self.batch()))
+                if not was_cut:
+                    break
+
+    @fact
+    async def test_the_same_again_after_a_rewind(self, tmp_path: Path) -> None:
+        """The same messages come to the same object again, and are what they were: what it remembers changes nothing."""
+        first, second = await self.applied(tmp_path, self.batch(), self.batch())
+        assert first == second
+
+    @fact
+    async def test_lanes(self, tmp_path: Path) -> None:
+        """Two of a kind work side by side and know nothing of each other: what one has seen changes nothing for the other."""
+        [expected] = await self.applied(tmp_path, self.batch())
+        async with self.opened(tmp_path) as one, self.opened(tmp_path) as other:
+            assert [expected] * 2 == [await settle(each.apply(self.batch())) for each in (one, other)]
 
     @fact
     async def test_the_input_is_left_as_it_was(self, tmp_path: Path) -> None:
@@ -129,6 +165,10 @@ class TransformContract(ComponentContract[T]):
             survivors = [m for m in after.messages if m.position != bad.position]
             assert list(alone.messages) == survivors, f"a neighbour suffered from {bad.raw!r}"
             assert [] == [fault for name, table in after.tables.items() for fault in _faults(name, table, len(after.messages))]
+
+
+async def _apply(transform: Transform[Any], batch: Batch) -> Batch:
+    return await settle(transform.apply(batch))
 
 
 def _positions(messages: Sequence[Message]) -> list[tuple[Any, int]]:
