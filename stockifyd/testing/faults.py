@@ -13,7 +13,7 @@ import asyncio
 import os
 import pickle
 import sys
-from collections.abc import Awaitable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from stockifyd.api import Batch, Component, Fenced, LedgerSink, Retry, Row, Sink, StockifydError
@@ -83,12 +83,11 @@ async def killed_writing(life: Life, batches: Sequence[Batch], *, in_process: bo
     return answer
 
 
-async def killed_reading(life: Life, counts: Sequence[int], *, in_process: bool = False) -> list[bool]:
-    """Read so many messages from the start, in processes killed as in `killed_writing`; whether each had read them all."""
-    lives = list(zip(points(len(counts)), counts, strict=True))
+async def killed_reading(life: Life, count: int, at: Iterable[int], *, in_process: bool = False) -> list[bool]:
+    """Read so many messages from the start in processes killed at these steps; whether each had read them all."""
     if in_process:
-        return [await _survives(read(life, count, at, _raise)) for at, count in lives]
-    answer: list[bool] = await _elsewhere("read", life, lives)
+        return [await _survives(read(life, count, point, _raise)) for point in at]
+    answer: list[bool] = await _elsewhere("read", life, [(point, count) for point in at])
     return answer
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -28,8 +29,8 @@ class SourceTrouble(SourceHooks[R]):
 
     cuts: ClassVar[int] = CUTS
     """Readings that are cancelled, each at another point."""
-    kills: ClassVar[int] = 12
-    """Processes that are killed while they read, each at another point."""
+    kill_at: ClassVar[Sequence[int]] = tuple(faults.points(12))
+    """Steps of a reading (lines of the source's own code, and waits) at which a process is killed."""
 
     @fact
     async def test_cancelled_while_reading(self, tmp_path: Path) -> None:
@@ -54,7 +55,7 @@ class SourceTrouble(SourceHooks[R]):
         if not self.source.replayable or not (self.in_process or faults.is_importable(life.kind)):
             pytest.skip(f"{life.kind.__name__} is not replayable, or cannot be imported by another process")
         await settle(self.feed(tmp_path, BODIES))
-        await faults.killed_reading(life, [len(BODIES)] * self.kills, in_process=self.in_process)
+        await faults.killed_reading(life, len(BODIES), self.kill_at, in_process=self.in_process)
         assert sorted(BODIES) == sorted(map(self.body, await self.all(tmp_path)))
 
     @fact
