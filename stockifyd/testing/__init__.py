@@ -11,6 +11,7 @@ from stockifyd.testing.contracts.ledger import LedgerContract
 from stockifyd.testing.contracts.sink import SinkContract
 from stockifyd.testing.contracts.source import SourceContract
 from stockifyd.testing.contracts.transform import TransformContract
+from stockifyd.testing.documents import check_readme, check_sample
 from stockifyd.testing.fakes import MemoryLedger, MemoryRows, MemorySink
 from stockifyd.testing.flow import flow, run
 from stockifyd.testing.making import COLUMNS, PARTITION, TABLE, make, make_batch, make_context, make_message, make_row
@@ -35,6 +36,8 @@ __all__ = [
     "SinkContract",
     "SourceContract",
     "TransformContract",
+    "check_readme",
+    "check_sample",
     "faults",
     "flow",
     "make",
