@@ -14,6 +14,7 @@ from stockifyd.testing.contracts.transform import TransformContract
 from stockifyd.testing.documents import check_readme, check_sample
 from stockifyd.testing.fakes import MemoryLedger, MemoryRows, MemorySink
 from stockifyd.testing.flow import flow, run
+from stockifyd.testing.golden import Case, golden
 from stockifyd.testing.making import COLUMNS, PARTITION, TABLE, make, make_batch, make_context, make_message, make_row
 from stockifyd.testing.memory import Commit, Gap, MemoryStore, MemoryTopic
 from stockifyd.testing.memory_source import MemorySource
@@ -22,6 +23,7 @@ __all__ = [
     "COLUMNS",
     "PARTITION",
     "TABLE",
+    "Case",
     "Commit",
     "FakeClock",
     "Gap",
@@ -40,6 +42,7 @@ __all__ = [
     "check_sample",
     "faults",
     "flow",
+    "golden",
     "make",
     "make_batch",
     "make_context",
