@@ -14,6 +14,7 @@ import msgspec
 import pluggy
 
 from stockifyd.api import API_VERSION, Component, Config, LoadSpec, Secret, Sink, Source, Transform, config_type, hooks
+from stockifyd.api.options import secret_hook
 from stockifyd.candidates import Broken, Candidate, Key, Role, check_api, source_of, where_raised
 
 ROLES: Mapping[Role, type[Component[Any]]] = {"source": Source, "transform": Transform, "sink": Sink}
@@ -144,6 +145,7 @@ def _options(component: type[Component[Any]], where: str) -> type[Config]:
     try:
         config = config_type(component)
         msgspec.json.schema_components([config], schema_hook=schema_hook)
+        msgspec.json.Decoder(config, dec_hook=secret_hook)  # looks at what the schema does not: a limit on what is no number
     except Exception as error:  # annotations are the author's code
         raise Broken(f"{component.__name__}: its options cannot be described: {error}", where) from error
     reserved = RESERVED_OPTIONS.intersection(config.__struct_encode_fields__)

@@ -114,6 +114,11 @@ def test_only_built_in(site: Site) -> None:
         (GOOD.format(name="Bad", type="Not A Word"), "Bad.type must be a word like 'csv'"),
         (GOOD.format(name="Bad", type="bad").replace("Sink[Options]", "Sink"), "Bad: its options cannot be described"),
         (GOOD.format(name="Bad", type="bad").replace("path: str", "path: object()"), "Bad: its options cannot be described"),
+        (
+            "from typing import Annotated\nfrom msgspec import Meta\n"
+            + GOOD.format(name="Bad", type="bad").replace("path: str", "path: Annotated[str | None, Meta(ge=1)]"),
+            "Bad: its options cannot be described: Can only set `ge` on a numeric type",
+        ),
         (GOOD.format(name="Bad", type="bad").replace("path: str", "name: str"), "Options: option 'name' has the name of a key"),
         (
             GOOD.format(name="Bad", type="bad").replace("async def write", "async def send"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -41,11 +41,14 @@ _TIMES = (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 9999
 _DATES = (date(1, 1, 1), date(9999, 12, 31))
 
 
-def extremes_of(row: Row) -> Iterator[Row]:
-    """The row again and again, each time with one value replaced by an extreme one of its type, or by None."""
-    for at, value in enumerate(row):
+def extremes_of(row_of: Callable[[int], Row], first: int) -> Iterator[Row]:
+    """Row after row, each with one value replaced by None or by an extreme one of its type; the others are of its number."""
+    number = first
+    for at, value in enumerate(row_of(first)):
         for extreme in (None, *_extremes(value)):
+            row = row_of(number)
             yield *row[:at], extreme, *row[at + 1 :]
+            number += 1
 
 
 def alike(one: Row, other: Row) -> bool:

@@ -186,7 +186,7 @@ class SinkContract(SinkTrouble[S]):
         batch, expected = self.batch(1, first=FAR), list[Row]()
         async with self.opened(tmp_path) as sink:
             await self.ready(sink, batch)
-            for row in extremes_of(self.row(FAR)):
+            for row in extremes_of(self.row, FAR):
                 one = self.with_rows(self.batch(1, first=FAR + len(expected)), [row])
                 with suppress(Reject):
                     receipt = await sink.write(one)
