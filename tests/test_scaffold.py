@@ -6,19 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kit.environments import ROOT, Environment, fresh
+from kit.environments import ROOT, Environment
 from stockifyd.cli.main import main
 from stockifyd.scaffold import ROLES, class_name
 
 each_role = pytest.mark.parametrize("role", ROLES)
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """An environment with stockifyd, where an author works."""
-    environment = fresh(tmp_path_factory.mktemp("workshop"))
-    environment.install("--editable", ROOT)
-    return environment
 
 
 def call(*args: object) -> Result:

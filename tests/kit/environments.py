@@ -34,11 +34,11 @@ class Environment:
         offline = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
         run(sys.executable, "-m", "pip", "--python", self.python, "install", *offline, *what)
 
-    def shell(self, line: str, *, cwd: Path) -> str:
-        """What a line typed into a shell prints, where it must succeed; pip fetches nothing."""
+    def shell(self, line: str, *, cwd: Path, must_fail: bool = False) -> str:
+        """What a line typed into a shell prints, where it must succeed, or must not; pip fetches nothing."""
         path = f"{self.folder / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}  # 0: no isolation
-        return run("bash", "-ec", line, cwd=cwd, environment={"PATH": path, **offline})
+        return run("bash", "-ec", line, cwd=cwd, environment={"PATH": path, **offline}, must_fail=must_fail)
 
     def stockifyd(self, *arguments: str) -> str:
         """What the installed command prints."""
@@ -54,14 +54,14 @@ class Environment:
         return Path(run(self.python, "-c", "import stockifyd; print(stockifyd.__path__[0])", cwd=self.folder).strip())
 
 
-def run(*command: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> str:
-    """The standard output of a program that must succeed."""
+def run(*command: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] | None = None, must_fail: bool = False) -> str:
+    """The standard output of a program that must succeed, or must not."""
     clean = {
         key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST", "STOCKIFYD", "PIP_REQUIRE"))
     }
     env = {**clean, **(environment or {})}
     done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert (done.returncode != 0) == must_fail, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 

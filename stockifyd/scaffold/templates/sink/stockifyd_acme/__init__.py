@@ -31,9 +31,7 @@ class Acme(Sink[AcmeOptions]):
                 file.flush()
                 os.fsync(file.fileno())  # when `write` returns, the rows are durable
         except OSError as error:
-            raise Unavailable(
-                f"{self.config.path}: {error.strerror}", hint="is there such a folder, and may we write?"
-            ) from error
+            raise Unavailable(f"{self.config.path}: {error.strerror}", hint="is its folder there, and may we write?") from error
         return Receipt(rows=len(rows))
 
     def wants(self) -> Tables:
