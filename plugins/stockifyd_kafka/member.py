@@ -104,6 +104,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka calls it by position
         """All partitions are about to be dealt anew."""
         if not self._closed:
+            if self._machine.assigned:
+                self.log.info("The group rebalances: partitions are given back")
             self._machine.on_revoked()
             self._wake.set()
 

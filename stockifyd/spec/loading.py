@@ -73,7 +73,7 @@ def loads(
     name = document.value(("name",))
     return Loaded(
         path=file,
-        spec=_spec(document, parts, file),
+        spec=_spec(document, parts, file, content=content),
         findings=findings,
         pipeline=name if isinstance(name, str) else "",
         guarantee=pipeline_guarantee(parts),
@@ -113,7 +113,7 @@ def _promises(parts: Parts) -> tuple[Promise, ...]:
     return tuple(Promise(s.name, of_sink(source, s.entry.component) if s.required else None, s.required) for s in parts.sinks)
 
 
-def _spec(document: Document, parts: Parts, file: str) -> Spec | None:
+def _spec(document: Document, parts: Parts, file: str, *, content: bytes) -> Spec | None:
     guarantee = pipeline_guarantee(parts)
     source = parts.source.spec() if parts.source else None
     unknown = document.failed or document.missing_below(()) or any(part.config is None for part in parts.all())
@@ -129,4 +129,5 @@ def _spec(document: Document, parts: Parts, file: str) -> Spec | None:
         guarantee=guarantee,
         dead_letters=made[parts.dead_letters.path] if parts.dead_letters else None,
         path=file,
+        content=content,
     )
