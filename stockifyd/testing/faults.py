@@ -14,7 +14,8 @@ import os
 import pickle
 import sys
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from functools import reduce
+from typing import Any, NoReturn, cast
 
 from stockifyd.api import Batch, Component, Fenced, LedgerSink, Retry, Row, Sink, StockifydError
 from stockifyd.testing.lives import Life, read, write
@@ -49,8 +50,12 @@ def points(most: int) -> Iterator[int]:
 
 
 def is_importable(kind: type[Component[Any]]) -> bool:
-    """Whether another process can find a class: one inside a function cannot be found."""
-    return "<locals>" not in kind.__qualname__ and kind.__module__ != "__main__"
+    """Whether another process can find a class: not one inside a function, or made by `type`."""
+    try:
+        found = reduce(getattr, kind.__qualname__.split("."), cast("Any", sys.modules[kind.__module__]))
+    except (AttributeError, KeyError):
+        return False
+    return found is kind and kind.__module__ != "__main__"
 
 
 async def cancelled_at(point: int, work: Coroutine[Any, Any, Any]) -> bool:

@@ -28,7 +28,7 @@ class SourceContract(SourceTrouble[R]):
     """
 
     def extremes(self) -> Sequence[bytes]:
-        """Messages as bad as the far side can hold; by default without an end of line."""
+        """Messages as bad as the far side can hold (none: it makes its own); by default without an end of line."""
         return EXTREMES
 
     @fact
@@ -136,6 +136,8 @@ class SourceContract(SourceTrouble[R]):
     async def test_bytes_as_they_came(self, tmp_path: Path) -> None:
         """No message is too empty, too long or too strange: nothing is trimmed, decoded or skipped."""
         bodies = self.extremes()
+        if not bodies:
+            pytest.skip(f"{type(self).__name__} has no say in its messages")
         await settle(self.feed(tmp_path, bodies))
         assert sorted(bodies) == sorted(map(self.body, await self.all(tmp_path, count=len(bodies))))
 

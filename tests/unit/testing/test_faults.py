@@ -31,6 +31,16 @@ async def test_cancelled_at_each_wait(point: int) -> None:
     assert told == [*map(str, range(point)), "cancelled"]
 
 
+def test_what_another_process_can_import() -> None:
+    """A class at the top of a module can be found by another process; one inside a function, or made by `type`, cannot."""
+
+    class Inside(MemorySink):
+        """Of a function."""
+
+    made = type("Made", (MemorySink,), {"__module__": __name__})
+    assert [True, False, False] == [faults.is_importable(kind) for kind in (MemorySink, Inside, made)]
+
+
 async def test_cancelled_later_than_its_end() -> None:
     """Work that ended before its point was not cancelled."""
     told = list[str]()
