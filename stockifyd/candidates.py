@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -104,8 +104,10 @@ def _file_of(module: str) -> str | None:
     return spec.origin if spec else None
 
 
+@cache
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("", "")
+    about = point.dist.metadata if point.dist else None  # read from a file at each call
+    return ("", "") if about is None else (about["Name"], about["Version"])
 
 
 class _CheckedLoader(importlib.machinery.SourceFileLoader):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import inspect
+import linecache
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import click
@@ -200,9 +202,18 @@ def _place_named(plugin: Any, text: str) -> str:
 
 
 def _place(thing: Any) -> str:
-    if inspect.ismodule(thing):
+    """`file:line` where a module, a function or a class is written. Cheap: every start asks it of every component."""
+    if isinstance(thing, ModuleType):
         return f"{thing.__file__}:1" if thing.__file__ else ""
-    try:
-        return f"{inspect.getsourcefile(thing)}:{max(inspect.getsourcelines(thing)[1], 1)}"
-    except (OSError, TypeError):  # made at run time: it has no source
-        return ""
+    if isinstance(thing, type):
+        return _place_of_class(thing)
+    code = getattr(thing, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+
+
+def _place_of_class(kind: type) -> str:
+    """By a look for its name: `inspect` parses the whole file, which takes longer than importing it."""
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+    text = "".join(linecache.getlines(file))
+    found = re.search(rf"^[ \t]*class {re.escape(kind.__name__)}\b", text, re.MULTILINE)
+    return f"{file}:{text.count(chr(10), 0, found.start()) + 1}" if found else ""  # made at run time: it has no source

@@ -226,11 +226,11 @@ class Supervised:
         self._noted("rolled_back", changed=str(found), reason=why)
 
     def _noted(self, outcome: Outcome, *, changed: str = "", reason: str = "", hint: str = "") -> Reloaded:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return self.note(Reloaded(self.name, outcome, changed, reason, hint, now))
+        return self.note(Reloaded(self.name, outcome, changed, reason, hint))
 
     def note(self, result: Reloaded) -> Reloaded:
         """Remember what became of a reload; what has not changed is nothing to remember."""
+        result = msgspec.structs.replace(result, at=datetime.now(UTC).isoformat(timespec="seconds"))
         self.reloads[result.outcome] = self.reloads.get(result.outcome, 0) + 1
         if result.outcome != "unchanged":
             self.last = result

@@ -6,7 +6,6 @@ import importlib.util
 import keyword
 import re
 from collections.abc import Iterator
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from stockifyd import __version__, api
@@ -62,9 +61,9 @@ def _rendered(role: str, name: str) -> Iterator[tuple[str, str]]:
         "stockifyd>=0.1": f"stockifyd>={__version__}",
     }
     for place in ("common", role):
-        with as_file(files(__name__) / "templates" / place) as root:
-            for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
-                yield _named(str(path.relative_to(root)), words), _named(path.read_text("utf-8"), words)
+        root = Path(__file__).parent / "templates" / place
+        for path in sorted(path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+            yield _named(str(path.relative_to(root)), words), _named(path.read_text("utf-8"), words)
 
 
 def _named(text: str, words: dict[str, str]) -> str:

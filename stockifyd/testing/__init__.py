@@ -6,6 +6,7 @@ import pytest
 pytest.register_assert_rewrite("stockifyd.testing.contracts")
 
 from stockifyd.testing import faults
+from stockifyd.testing.cases import PipelineCase, pipeline_cases
 from stockifyd.testing.claims import FakeClock, MemoryClaims
 from stockifyd.testing.contracts.ledger import LedgerContract
 from stockifyd.testing.contracts.sink import SinkContract
@@ -35,6 +36,7 @@ __all__ = [
     "MemorySource",
     "MemoryStore",
     "MemoryTopic",
+    "PipelineCase",
     "SinkContract",
     "SourceContract",
     "TransformContract",
@@ -48,5 +50,6 @@ __all__ = [
     "make_context",
     "make_message",
     "make_row",
+    "pipeline_cases",
     "run",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ _NOTHING: tuple[Any, ...] = (None, "", (), [], {})
 
 
 def check_sample(component: type[Component[Any]], path: Path) -> None:
-    """A sample shows every option: in use, or commented out with its default (or, where that is nothing, with an example)."""
+    """A sample shows every option: in use, or commented out with its default (or, where that is nothing, with an example).
+
+    It may show the component more than once, where no one use shows all.
+    """
     faults = list(_sample_faults(component, path.read_text("utf-8")))
     assert not faults, "\n".join(f"{path.name}: {fault}" for fault in faults)
 
@@ -30,11 +33,11 @@ def check_readme(component: type[Component[Any]], path: Path) -> None:
     """A README has a table `| option | default | ... |` with a row for each option, and its default.
 
     A default stands in backticks; `required` where there is none; words where the declared default is nothing. Of a README
-    of several components the table under the heading of the component's type counts. One without a table names the sample,
+    of several components the table under the heading `TYPE` or `ROLE TYPE` counts. One without a table names the sample,
     `TYPE.sample.yaml`, which shows every option.
     """
     text = path.read_text("utf-8")
-    rows = _option_rows(text, component.type)
+    rows = _option_rows(text, (f"{_role(component)} {component.type}", component.type))
     if not rows and f"{component.type}.sample.yaml" in text:
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(config_type(component))}
@@ -49,30 +52,36 @@ def check_readme(component: type[Component[Any]], path: Path) -> None:
 
 def _sample_faults(component: type[Component[Any]], text: str) -> Iterator[str]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(config_type(component))}
-    shown, bare = _options(component, text), _options(component, _uncommented(text, _words(config_type(component))))
-    if shown is None or bare is None:
+    shown, bare = _uses(component, text), _uses(component, _uncommented(text, _words(config_type(component))))
+    if not shown:
         yield f"it has no {component.type!r}"
         return
     try:
-        configure(component, shown)
-        configure(component, bare)
+        for options in (*shown, *bare):
+            configure(component, options)
     except msgspec.ValidationError as error:
         yield f"{error}"
         return
-    yield from (f"option {name!r} is missing" for name in fields.keys() - bare.keys())
-    for name in bare.keys() - shown.keys():
-        default = _plain(fields[name])
-        if default not in _NOTHING and msgspec.to_builtins(bare[name]) != default:
-            yield f"{name} is commented out with {bare[name]!r}, and its default is {default!r}"
+    yield from (f"option {name!r} is missing" for name in fields.keys() - set().union(*bare))
+    for used, told in zip(shown, bare, strict=True):
+        for name in told.keys() - used.keys():
+            default = _plain(fields[name])
+            if default not in _NOTHING and msgspec.to_builtins(told[name]) != default:
+                yield f"{name} is commented out with {told[name]!r}, and its default is {default!r}"
 
 
-def _options(component: type[Component[Any]], text: str) -> Mapping[str, Any] | None:
-    """The options of the first component of this type, as a spec has them."""
+def _uses(component: type[Component[Any]], text: str) -> Sequence[Mapping[str, Any]]:
+    """The options of each component of this type, as a spec has them."""
     spec = yaml.safe_load(_PLACEHOLDER.sub(lambda found: found[1] or "placeholder", text))
-    role = "source" if issubclass(component, Source) else "transforms" if issubclass(component, Transform) else "sinks"
-    listed = [spec[role]] if role == "source" else spec.get(role, ())
-    found = next((one for one in listed if one.get("type") == component.type), None)
-    return found and {key: value for key, value in found.items() if key not in BESIDE}
+    role = _role(component)
+    listed = [spec[role]] if role == "source" and role in spec else spec.get(f"{role}s", ())
+    return [
+        {key: value for key, value in one.items() if key not in BESIDE} for one in listed if one.get("type") == component.type
+    ]
+
+
+def _role(component: type[Component[Any]]) -> str:
+    return "source" if issubclass(component, Source) else "transform" if issubclass(component, Transform) else "sink"
 
 
 def _uncommented(text: str, known: set[str]) -> str:
@@ -85,10 +94,12 @@ def _words(kind: type[msgspec.Struct]) -> set[str]:
     return {name for schema in schemas.values() for name in schema.get("properties", {})}
 
 
-def _option_rows(text: str, type_: str) -> dict[str, str]:
-    """Name and default of each row of the table of options."""
-    sections = {heading.strip(): body for heading, body in re.findall(r"^##+ (.+)\n((?:(?!^##).*\n?)*)", text, re.MULTILINE)}
-    body = sections.get(type_, text)
+def _option_rows(text: str, headings: Sequence[str]) -> dict[str, str]:
+    """Name and default of each row of the table of options: under the first heading that is there, else of the whole text."""
+    sections = {
+        heading.strip().lower(): body for heading, body in re.findall(r"^##+ (.+)\n((?:(?!^##).*\n?)*)", text, re.MULTILINE)
+    }
+    body = next((sections[heading] for heading in headings if heading in sections), text)
     table = re.search(r"^\| *option *\| *default *\|.*\n\|[-| :]+\n((?:\|.*\n?)*)", body, re.MULTILINE)
     cells = ([cell.strip() for cell in row.strip("|").split("|")] for row in (table[1] if table else "").splitlines())
     return {name: default for names, default, *_ in cells for name in re.findall(r"`(\w+)`", names)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -51,7 +52,8 @@ class Editor:
     def __init__(self, on: Scene, workers: list[Worker], chance: random.Random) -> None:
         self.on, self.workers, self.chance = on, workers, chance
         self.first: dict[str, Any] = yaml.safe_load(on.bed.spec.read_text())
-        self.seen: dict[str, int] = {}
+        self.numbers = itertools.count(1)
+        """For options that shall differ from all before: what is equal is nothing to reload."""
 
     async def save(self, change: Callable[[dict[str, Any]], None], *, expected: str) -> None:
         """Write the first spec with a change, and wait until every worker says what became of it."""
@@ -62,7 +64,7 @@ class Editor:
     async def write(self, text: str, *, expected: str) -> None:
         before = [await self._count(worker, expected) for worker in self.workers]
         new = self.on.bed.spec.with_suffix(".new")
-        new.write_text(text)
+        new.write_text(f"{text}# {next(self.numbers)}\n")
         new.replace(self.on.bed.spec)
         await self.heard(before, expected)
 
@@ -70,7 +72,6 @@ class Editor:
         """Until every worker has counted one more."""
         for worker, count in zip(self.workers, before, strict=True):
             await worker.until(_counts(expected, count + 1))
-        self.seen[expected] = self.seen.get(expected, 0) + 1
 
     async def counts(self, expected: str) -> list[int]:
         return [await self._count(worker, expected) for worker in self.workers]
@@ -86,7 +87,7 @@ def _counts(outcome: str, least: int) -> Callable[[Status], bool]:
 
 async def sink(editor: Editor) -> str:
     """Another option of the sink: a new connection, a new claim."""
-    wait = editor.chance.randrange(5_000, 10_000)
+    wait = 5_000 + next(editor.numbers)
     await editor.save(lambda spec: spec["sinks"][0].update(lock_timeout_ms=wait), expected="applied")
     return "sink"
 
@@ -100,7 +101,7 @@ async def transform(editor: Editor) -> str:
 
 async def delivery(editor: Editor) -> str:
     """Other limits."""
-    rows = editor.chance.randrange(100, 20_000)
+    rows = 10_000 + next(editor.numbers)
     await editor.save(lambda spec: spec["delivery"].update(batch_max_rows=rows), expected="applied")
     return "delivery"
 
@@ -113,14 +114,14 @@ async def unknown_key(editor: Editor) -> str:
 
 async def missing_table(editor: Editor) -> str:
     """What only the catalogue can tell."""
-    name = f"nowhere_{editor.chance.randrange(10**6)}"
+    name = f"nowhere_{next(editor.numbers)}"
     await editor.save(lambda spec: spec["sinks"][0]["tables"]["options"].update(into=name), expected="refused")
     return "missing table"
 
 
 async def half_written(editor: Editor) -> str:
     """Half of a file, for longer than anybody waits; then the other half."""
-    text = yaml.safe_dump(editor.first, sort_keys=False).replace("name: storage", f"# {editor.chance.random()}\nname: storage")
+    text = yaml.safe_dump(editor.first, sort_keys=False).replace("name: storage", f"# {next(editor.numbers)}\nname: storage")
     half = text[: text.index("sinks:") + 7]
     refused = await editor.counts("refused")
     editor.on.bed.spec.write_text(half)
@@ -136,7 +137,7 @@ async def half_written(editor: Editor) -> str:
 async def raising_plugin(editor: Editor) -> str:
     """It opens well, and fails at the first message: the spec before is taken back."""
     await editor.save(lambda spec: spec["transforms"].append({"type": "raising"}), expected="rolled_back")
-    await editor.save(lambda spec: spec["sinks"][0].update(lock_timeout_ms=9_999), expected="applied")
+    await sink(editor)
     return "raising plugin"
 
 

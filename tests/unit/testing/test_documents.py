@@ -108,7 +108,16 @@ def test_readmes(old: str, new: str, fault: str, tmp_path: Path) -> None:
     assert fault == said(check_readme, README.replace(old, new) if old else README, tmp_path / "R.md")
 
 
-def test_a_readme_of_several(tmp_path: Path) -> None:
-    """The table under the component's own heading counts."""
-    other = README.replace("# Pail", "# All\n\n## pot").replace("`10`", "`99`")
-    assert said(check_readme, other + "\n## pail\n\n" + README.split("\n", 2)[2], tmp_path / "R.md") == ""
+@pytest.mark.parametrize("heading", ["pail", "Sink pail"])
+def test_a_readme_of_several(heading: str, tmp_path: Path) -> None:
+    """The table under the component's own heading counts, and that of its role where another role has the same type."""
+    other = README.replace("# Pail", "# All\n\n## Source pail\n\n## pot").replace("`10`", "`99`")
+    assert said(check_readme, other + f"\n## {heading}\n\n" + README.split("\n", 2)[2], tmp_path / "R.md") == ""
+
+
+def test_a_sample_of_several(tmp_path: Path) -> None:
+    """Each use of the component is looked at, and together they show every option."""
+    two = SAMPLE.replace("    # size: 10          # how much\n", "") + "  - type: pail\n    path: /tmp/y\n    # size: 10\n"
+    assert said(check_sample, two, tmp_path / "s.yaml") == ""
+    assert "size is commented out with 11" in said(check_sample, two.replace("10", "11"), tmp_path / "s.yaml")
+    assert "unknown field `paht`" in said(check_sample, two.replace("path: /tmp/y", "paht: /tmp/y"), tmp_path / "s.yaml")
