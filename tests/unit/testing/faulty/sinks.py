@@ -215,6 +215,21 @@ class Loses(MemorySink):
             raise
 
 
+class StaysAway(MemorySink):
+    """Once its far side was away, it is away for this object for ever."""
+
+    gone = False
+
+    async def write(self, batch: Batch) -> Receipt:
+        try:
+            if self.gone:
+                raise Unavailable("no connection")
+            return await super().write(batch)
+        except Unavailable:
+            self.gone = True
+            raise
+
+
 class WillNotStop(MemorySink):
     """Tries for ever by itself, whoever cancels it."""
 
@@ -250,5 +265,6 @@ FAULTS: Faults = [
     (Spawns, "a_slow_far_side durable_when_write_returns"),
     (GivesUp, "a_far_side_that_is_away_for_long"),
     (Loses, "a_far_side_that_breaks_while_open"),
+    (StaysAway, "a_far_side_that_breaks_while_open a_far_side_that_is_away_for_long"),
     (WillNotStop, "cancelled_while_the_far_side_is_away"),
 ]
