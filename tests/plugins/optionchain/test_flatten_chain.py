@@ -13,7 +13,7 @@ import pytest
 
 from kit.chains import batch_of, chain_fields, chain_json, context_fields, option_fields
 from stockifyd.api import Batch, Message, Row
-from stockifyd.testing import TransformContract, make, make_message
+from stockifyd.testing import Case, TransformContract, golden, make, make_message
 from stockifyd_optionchain import Chain, FlattenChain
 from stockifyd_optionchain.flatten_chain import OPTIONS, SNAPSHOTS
 
@@ -39,6 +39,12 @@ class TestContract(TransformContract[FlattenChain]):
     def batch(self) -> Batch:
         several = chain_json(options=[option_fields(), option_fields(expiry="2026-12-01")])
         return batch_of([chain_json(), several, b"bad", chain_json(symbol_id=25)])
+
+
+@golden(Path(__file__).parent / "flatten_chain_cases")
+def test_cases(case: Case) -> None:
+    """Each folder of `flatten_chain_cases`: messages in, rows and dead letters out."""
+    case.check(FlattenChain)
 
 
 def flattened(*messages: bytes | Message) -> Batch:
