@@ -102,6 +102,8 @@ class Claimer:
             starts = await self._starts(scouting, committed, logs)
             taken = await claims.take(self._named(starts), self._named(committed))
             offsets = {tp: taken[self.partitions[tp]] for tp in tps}
+            if any(offset > logs.end[tp] for tp, offset in offsets.items()):
+                logs = await scouting.logs(tps)  # an earlier owner stored what came after we looked
             for tp in sorted(tps):
                 offsets[tp] = await self._check(claims, tp, offsets[tp], logs)
             await self._recognise(claims, scouting, {tp: o - 1 for tp, o in offsets.items() if o > logs.first[tp]})

@@ -24,6 +24,8 @@ from stockifyd.spec.model import Instance
 
 OPERATOR = "operator"
 
+FOUGHT_OVER = "is another process running as this group, or with this INSTANCE_ID, or is the database rewound again and again?"
+
 
 class Trouble(NamedTuple):
     """What cannot be cured where it happened; `generation` of the lanes it was of, if it was of lanes."""
@@ -209,7 +211,7 @@ class Pipeline:
             await self._renew(
                 Drift(
                     f"fenced again and again: {error.reason}",
-                    hint=error.hint or "is another process running as this group, or is the database rewound again and again?",
+                    hint=error.hint or FOUGHT_OVER,
                 )
             )
             return

@@ -19,11 +19,11 @@ from stockifyd_optionchain.flatten_chain import OPTIONS, SNAPSHOTS
 
 SNAPSHOT_COLUMNS = (
     "timestamp symbol_id expiry exchange segment spot_price spot_change spot_change_pct total_call_oi total_put_oi pcr_ratio "
-    "atm_iv atm_iv_change max_pain_strike days_to_expiry lot_size tick_size"
+    "atm_iv atm_iv_change max_pain_strike days_to_expiry lot_size tick_size quality"
 )
 OPTION_COLUMNS = (
     "timestamp symbol_id expiry strike_price option_type ltp bid ask bid_qty ask_qty prev_close price_change volume prev_volume "
-    "oi prev_oi oi_change iv delta gamma theta vega rho"
+    "oi prev_oi oi_change iv delta gamma theta vega rho quality"
 )
 NINE_FIFTEEN = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
 
