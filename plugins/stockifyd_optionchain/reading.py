@@ -28,8 +28,11 @@ def chain_of(message: Message) -> Chain:
 
 def decoded(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T:
     """JSON as the decoder's type."""
+    plain = bytes(raw)
     try:
-        return decoder.decode(raw)
+        if not plain.isascii():
+            plain.decode()  # msgspec skips what no field asks for, and does not look whether that is text
+        return decoder.decode(plain)
     # Besides its own error msgspec lets these two out: for bytes that are no UTF-8, and for deep nesting.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Reject(reason_of(error)) from error
