@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,7 @@ from stockifyd.api import Drift, Unavailable
 from stockifyd_kafka.errors import describe, is_kafka, meaning
 from stockifyd_kafka.options import KafkaOptions
 
+Weigh = Callable[[bytes | None], bytes | None]
 CONNECT_SECS = 10
 STOP_SECS = 5
 FOREVER_MS = 2**31 - 1
@@ -39,10 +41,11 @@ def client_arguments(options: KafkaOptions) -> dict[str, Any]:
     }
 
 
-def member_consumer(options: KafkaOptions, *, instance_id: int) -> AIOKafkaConsumer:
-    """A consumer that can become a member of the group; it subscribes to nothing yet."""
+def member_consumer(options: KafkaOptions, *, instance_id: int, weigh: Weigh) -> AIOKafkaConsumer:
+    """A consumer that can become a member of the group; it subscribes to nothing yet. `weigh` is given each value."""
     return AIOKafkaConsumer(
         **client_arguments(options),
+        value_deserializer=weigh,
         client_id=f"stockifyd-{options.group}-{instance_id}",
         group_id=options.group,
         group_instance_id=f"{options.group}-{instance_id}" if options.membership == "static" else None,
