@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import asyncpg
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests")]
@@ -33,6 +35,7 @@ DURABLE = {
     "shared_buffers": "512MB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "30min",
+    "track_commit_timestamp": "on",  # latency is read from it
 }
 STOCKIFYD = [sys.executable, "-m", "stockifyd"]
 
@@ -45,7 +48,9 @@ class Bed:
     kafka: KafkaServer
     postgres: PostgresServer
     pgbouncer: PgBouncer
-    made: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    made: list[Run] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     @property
     def url(self) -> str:
@@ -66,6 +71,17 @@ class Bed:
     def sql(self, text: str) -> str:
         return self.postgres.sql(text, database=DATABASE)
 
+    def ask(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Rows, over a connection that stays open: what is measured has the machine to itself."""
+        if self._connection is None:
+            self._connection = self.loop.run_until_complete(asyncpg.connect(self.postgres.url(DATABASE)))
+        return self.loop.run_until_complete(self._connection.fetch(query, *arguments))
+
+    def stored(self, group: str) -> int:
+        """Messages that are durable, by the ledger of a group whose topic begins at 0."""
+        found = self.ask("SELECT sum(next_offset)::bigint FROM stockifyd.offsets WHERE consumer = $1", group)
+        return found[0][0] or 0
+
     def psql(self, command: str) -> float:
         """Seconds that psql takes for a command, as the writer, through PgBouncer."""
         began = time.perf_counter()
@@ -81,13 +97,14 @@ class Bed:
 
         asyncio.run(work())
 
-    def run(self, spec: Path, **environment: str) -> Run:
-        """Start `stockifyd run`."""
-        log = (self.folder / f"{spec.stem}.log").open("ab")
-        command = [*STOCKIFYD, "run", str(spec), "--listen", "127.0.0.1:0"]
-        process = subprocess.Popen(command, env=self.environment(**environment), stdout=log, stderr=log)
-        self.made.append(process)
-        return Run(process, Path(log.name), log.tell())
+    def run(self, spec: Path, *, before: Sequence[str] = (), **environment: str) -> Run:
+        """Start `stockifyd run`; `before` is the start of a command that runs it."""
+        path = self.folder / f"{spec.stem}-{len(self.made)}.log"
+        command = [*before, *STOCKIFYD, "run", str(spec), "--listen", "127.0.0.1:0"]
+        with path.open("wb") as log:
+            process = subprocess.Popen(command, env=self.environment(**environment), stdout=log, stderr=log)
+        self.made.append(Run(process, path))
+        return self.made[-1]
 
 
 @dataclass
@@ -96,15 +113,18 @@ class Run:
 
     process: subprocess.Popen[bytes]
     log: Path
-    log_from: int
+
+    def check(self) -> None:
+        """RuntimeError with its last words if it has ended."""
+        if self.process.poll() is not None:
+            raise RuntimeError(f"stockifyd ended:\n{self.log.read_text()[-3000:]}")
 
     def address(self) -> str:
-        while self.process.poll() is None:
-            text = self.log.read_bytes()[self.log_from :].decode()
-            if found := re.search(r"status page on (http\S+)", text):
+        while True:
+            self.check()
+            if found := re.search(r"status page on (http\S+)", self.log.read_text()):
                 return found[1]
             time.sleep(0.05)
-        raise RuntimeError(f"stockifyd ended:\n{self.log.read_text()[-3000:]}")
 
     def status(self) -> dict[str, Any]:
         with urllib.request.urlopen(self.address() + "status", timeout=10) as answer:
@@ -121,6 +141,10 @@ class Run:
         self.process.terminate()
         self.process.wait(60)
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
 
 @contextmanager
 def bed() -> Iterator[Bed]:
@@ -135,8 +159,6 @@ def bed() -> Iterator[Bed]:
             try:
                 yield made
             finally:
-                for process in made.made:
-                    if process.poll() is None:
-                        process.kill()
-                        process.wait()
+                for run in made.made:
+                    run.kill()
                 kafka.stop()

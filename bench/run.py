@@ -1,4 +1,4 @@
-"""`make bench`: loads option chains from Kafka into PostgreSQL, beside `psql \\copy` of the same rows; one table."""
+"""`make bench`: every figure beside `psql \\copy` of the same rows, or beside what it is to be measured by; one table."""
 
 from __future__ import annotations
 
@@ -6,138 +6,207 @@ import argparse
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from multiprocessing import Process, Queue
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
+import failover
+import instances
+import latency
+import stages
 from bed import ROOT, Bed, bed
+from loads import Figures, Race, Subject, chains, load, prepare, race, ticks
 
-from stockifyd_optionchain.simulator import Simulator
-
-PARTITIONS = 12
-OPTIONS = 500
-COPY = "psql \\copy"
 RESULTS = ROOT / "bench" / "RESULTS.md"
-SPEC = """version: 1
-name: {name}
-source: {{type: kafka, brokers: "${{KAFKA_BOOTSTRAP_SERVERS}}", topics: [{topic}], group: {name}}}
-transforms: [{{type: flatten_chain}}]
-sinks:
-  - type: postgres
-    tables:
-      snapshots: {{into: market_snapshots, on_conflict: ignore}}
-      options: {{into: option_contracts, on_conflict: ignore}}
-delivery: {{lanes: {lanes}}}
-"""
+ONE, TWO, HALVES = "1 lane", "2 lanes", "2 lanes, batches of half the size"
+WAYS = {ONE: "", TWO: "lanes: 2", HALVES: "lanes: 2, batch_max_rows: 10000, batch_max_bytes: 4194304"}
+SHARES = (0.25, 0.1)
+Rows = list[tuple[str, ...]]
 
 
-class Figures(NamedTuple):
-    """One load: rows a second, CPU seconds of the program a million rows, peak of resident memory in MiB."""
-
-    rows_a_sec: float
-    cpu_secs: float = 0.0
-    peak_mib: float = 0.0
-
-
-def chains(count: int) -> dict[int, list[bytes]]:
-    """Simulated chains of 500 options, dealt to partitions by expiry as their key does."""
-    made: dict[int, list[bytes]] = {n: [] for n in range(PARTITIONS)}
-    keys: dict[bytes, int] = {}
-    for key, value, _ in islice(Simulator(1, datetime.now(UTC).date(), strikes=OPTIONS // 2), count):
-        made[keys.setdefault(key, len(keys) % PARTITIONS)].append(value)
-    return made
-
-
-def spec(at: Bed, name: str, *, lanes: int) -> Path:
-    path = at.folder / f"{name}.yaml"
-    path.write_text(SPEC.format(name=name, topic="chains", lanes=lanes))
-    return path
-
-
-def empty(at: Bed) -> None:
-    at.sql("TRUNCATE market_snapshots, option_contracts; CHECKPOINT")
-
-
-def load(at: Bed, name: str, *, lanes: int, rows: int) -> Figures:
-    """Rows a second from the first commit to the last, of `stockifyd run` with all messages waiting in Kafka."""
-    empty(at)
-    run = at.run(spec(at, name, lanes=lanes))
-    first = (0.0, 0, 0.0)
-    while True:
-        stored = int(at.sql(STORED.format(name=name)) or 0)
-        now = time.perf_counter()
-        if stored and not first[1]:
-            first = (now, stored, run.usage()[0])
-        if stored >= rows // OPTIONS:
-            break
-        time.sleep(0.02)
-    cpu, peak = run.usage()
-    run.stop()
-    done = rows - first[1] * OPTIONS
-    return Figures(done / (now - first[0]), (cpu - first[2]) / done * 1e6, peak)
-
-
-STORED = "SELECT sum(next_offset) FROM stockifyd.offsets WHERE consumer = '{name}'"
-
-
-def copy(at: Bed, rows: int) -> Figures:
-    """Rows a second of psql's own loading of a ready binary file."""
-    empty(at)
-    return Figures(rows / at.psql(f"\\copy option_contracts from '{at.folder}/rows.bin' with (format binary)"))
-
-
-def measure(at: Bed, messages: int, rounds: int) -> dict[str, list[Figures]]:
-    """The same rows, by each way in turn."""
-    found: dict[str, list[Figures]] = {COPY: [], "stockifyd, 1 lane": [], "stockifyd, 2 lanes": []}
-    rows = messages * OPTIONS
-    at.migrate(spec(at, "warm", lanes=1))
-    load(at, "warm", lanes=1, rows=rows)
-    if (there := int(at.sql("SELECT count(*) FROM option_contracts"))) != rows:
-        raise RuntimeError(f"{there} rows are there, not {rows}")
-    os.chmod(at.folder, 0o755)  # noqa: PTH101
-    at.psql(f"\\copy (select * from option_contracts) to '{at.folder}/rows.bin' with (format binary)")
-    for n in range(rounds):
-        found[COPY].append(copy(at, rows))
-        for lanes in (1, 2):
-            figures = load(at, f"load_{'ab'[lanes - 1]}{'x' * n}", lanes=lanes, rows=rows)
-            found[f"stockifyd, {lanes} lane{'s' * (lanes > 1)}"].append(figures)
+def loads(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figures a, b, d and e."""
+    found = []
+    for title, subject in (
+        ("(a) Chains of 500 options", chains(asked.chains)),
+        ("(b) One row a message of 200 bytes", ticks(asked.ticks)),
+    ):
+        prepare(at, subject)
+        ran = race(at, subject, WAYS, asked.rounds, say)
+        found.append(f"### {title}, exactly once; (d) memory; (e) CPU\n\n{_of_race(ran, subject)}")
     return found
 
 
-def table(found: dict[str, list[Figures]], messages: int) -> str:
-    """Medians, and the ratio to `\\copy` within this run."""
-    reference = statistics.median(f.rows_a_sec for f in found[COPY])
-    told = (
-        f"Chains of {OPTIONS} options, exactly once; {messages} messages, {messages * OPTIONS:,} rows a load;"
-        f" {len(found[COPY])} rounds, medians; {os.cpu_count()} cores, Python {platform.python_version()},"
+def cpu_stages(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figure e, stage by stage."""
+    subject = chains(asked.chains)
+    prepare(at, subject)
+    found = stages.measure(at, subject)
+    rows: Rows = [(stage, f"{secs:.2f}") for stage, secs in found.items()]
+    return [_table("(e) CPU seconds a million rows of chains, each stage by itself", ("stage", "CPU s"), rows)]
+
+
+def latencies(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figure c."""
+    count = int(asked.secs * latency.CHAINS_A_SEC)
+    subject = chains(count, spread=True)
+    rows: Rows = []
+    for name, delivery in (("one_lane", ""), ("two_lanes", "lanes: 2")):
+        topic = f"gentle_{name}"
+        latency.make_topic(at, topic)
+        at.migrate(subject.spec(at, name))
+        seen = latency.measure(at, replace(subject, topic=topic), asked.secs, name, delivery)
+        rows.append((name.replace("_", " "), f"{seen.p50:.0f}", f"{seen.p99:.0f}", f"{seen.most:.0f}", str(seen.count)))
+    title = f"(c) Milliseconds from the producer's send to COMMIT, {latency.CHAINS_A_SEC} chains a second"
+    return [_table(title, ("", "p50", "p99", "most", "chains"), rows)]
+
+
+def shares(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figure f."""
+    subject = chains(asked.chains * 3, spread=True)
+    prepare(at, subject)
+    rows: Rows = []
+    try:
+        for cores in SHARES:
+            rates = []
+            for count in (1, 2, 4):
+                rates.append(instances.measure(at, subject, count, cores, f"shared_{'abcdef'[len(rows)]}"))
+                linear = rates[-1] / rates[0] / count
+                rows.append((str(count), f"{cores:g}", f"{rates[-1]:,.0f}", f"{linear:.2f}"))
+                say(" ".join(rows[-1]))
+    except instances.NoSharesError as error:
+        rows.append(("-", "-", str(error), "-"))
+    title = "(f) Instances, each with a share of a core"
+    return [_table(title, ("instances", "cores each", "rows/s together", "of linear"), rows)]
+
+
+def standstill(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figure g."""
+    subject = chains(max(1500, asked.rounds * 500), spread=True)
+    rows: Rows = []
+    for name, kill, title in (("killed", True, "kill -9 (session 6 s)"), ("handed_over", False, "SIGTERM")):
+        topic = f"flowing_{name}"
+        latency.make_topic(at, topic)
+        at.migrate(subject.spec(at, name))
+        secs = failover.measure(at, replace(subject, topic=topic), name, rounds=asked.rounds, kill=kill)
+        rows.append((title, f"{statistics.median(secs):.1f}", f"{min(secs):.1f} to {max(secs):.1f}", str(len(secs))))
+        say(" ".join(rows[-1]))
+    title = "(g) Seconds until all partitions of an instance flow elsewhere"
+    return [_table(title, ("", "median", "least to most", "rounds"), rows)]
+
+
+FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
+    "loads": loads,
+    "stages": cpu_stages,
+    "latency": latencies,
+    "instances": shares,
+    "failover": standstill,
+}
+
+
+def flame(at: Bed, asked: argparse.Namespace) -> None:
+    """A flame graph of one load, by py-spy."""
+    subject = chains(asked.chains)
+    prepare(at, subject)
+    spies: list[subprocess.Popen[bytes]] = []
+
+    def look_at(pid: int) -> None:
+        command = [
+            Path(sys.executable).with_name("py-spy"),
+            "record",
+            "--rate",
+            "250",
+            "--output",
+            asked.flame,
+            "--pid",
+            str(pid),
+        ]
+        spies.append(subprocess.Popen(command))
+
+    load(at, subject, "flame", delivery=WAYS[TWO], started=look_at)
+    spies[0].wait(60)  # it ends with the process that it looks at, and then draws
+
+
+def second_core() -> float:
+    """What two busy processes do together, beside one alone: 2.00 where each has a core to itself."""
+
+    def burn(counted: Queue[int]) -> None:
+        until, count = time.perf_counter() + 2, 0
+        while time.perf_counter() < until:
+            count += sum(range(1000)) > 0
+        counted.put(count)
+
+    def together(count: int) -> int:
+        counted: Queue[int] = Queue()
+        some = [Process(target=burn, args=(counted,)) for _ in range(count)]
+        for one in some:
+            one.start()
+        return sum(counted.get() for _ in some)
+
+    return together(2) / together(1)
+
+
+def say(text: str) -> None:
+    """What is seen on the way, to stderr: the table is for stdout."""
+    print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr)
+
+
+def _of_race(ran: Race, subject: Subject) -> str:
+    rows: Rows = [_row("psql \\copy", ran.copies, [f.rows_a_sec / _middle(ran.copies) for f in ran.copies])]
+    rows += [_row(f"stockifyd, {way}", figures, ran.ratios[way]) for way, figures in ran.ways.items()]
+    head = ("way", "ratio to `\\copy`", "lowest to highest", "rows/s", "CPU s a million rows", "peak RSS, MiB")
+    told = f"{subject.count:,} messages, {subject.rows:,} rows a load; each load between two of `\\copy`; medians."
+    return f"{told}\n\n{_lines(head, rows)}"
+
+
+def _row(way: str, figures: Sequence[Figures], ratios: Sequence[float]) -> tuple[str, ...]:
+    rate, cpu, peak = (statistics.median(f[i] for f in figures) for i in range(3))
+    own = (f"{cpu:.1f}", f"{peak:.0f}") if cpu else ("-", "-")
+    return way, f"{statistics.median(ratios):.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}", f"{rate:,.0f}", *own
+
+
+def _middle(figures: Sequence[Figures]) -> float:
+    return statistics.median(f.rows_a_sec for f in figures)
+
+
+def _table(title: str, head: tuple[str, ...], rows: Rows) -> str:
+    return f"### {title}\n\n{_lines(head, rows)}"
+
+
+def _lines(head: tuple[str, ...], rows: Rows) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows))
+
+
+def _where() -> str:
+    release: Any = platform.python_version()
+    return (
+        f"{os.cpu_count()} cores, of which the second adds {second_core() - 1:.2f} to the first; Python {release},"
         f" {datetime.now(UTC):%Y-%m-%d}."
     )
-    lines = [
-        told,
-        "",
-        "| way | ratio to `\\copy` | lowest to highest | rows/s | CPU s a million rows | peak RSS, MiB |",
-        "|---|---|---|---|---|---|",
-    ]
-    for way, all_of_it in found.items():
-        ratios = sorted(f.rows_a_sec / reference for f in all_of_it)
-        rate, cpu, peak = (statistics.median(f[i] for f in all_of_it) for i in range(3))
-        own = f"{cpu:.1f} | {peak:.0f}" if cpu else "- | -"
-        lines.append(f"| {way} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} | {rate:,.0f} | {own} |")
-    return "\n".join(lines)
 
 
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--chains", type=int, default=1200)
+    asked.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which; default: all")
+    asked.add_argument("--chains", type=int, default=2000, help="messages of 500 rows a load")
+    asked.add_argument("--ticks", type=int, default=400_000, help="messages of one row a load")
     asked.add_argument("--rounds", type=int, default=5)
+    asked.add_argument("--secs", type=float, default=60.0, help="how long latency is measured")
+    asked.add_argument("--flame", metavar="FILE.svg", help="a flame graph of one load, and nothing else")
     asked.add_argument("--write", action="store_true", help=f"also into {RESULTS.relative_to(ROOT)}")
     given = asked.parse_args()
-    messages = chains(given.chains)
     with bed() as at:
-        at.produce("chains", PARTITIONS, messages)
-        text = table(measure(at, given.chains, given.rounds), given.chains)
+        if given.flame:
+            flame(at, given)
+            return
+        parts = [part for name in given.figures or FIGURES for part in FIGURES[name](at, given)]
+    text = "\n\n".join([_where(), *parts])
     print(text)
     if given.write:
         RESULTS.write_text(f"# Results of `make bench`\n\n{text}\n")

@@ -52,8 +52,8 @@ class KafkaOptions(Config, frozen=True):
     metadata_max_age_ms: Annotated[Positive, Meta(description="How soon new partitions are noticed.")] = 30_000
     fetch_min_bytes: Annotated[Positive, Meta(description="The broker waits for so much to have come.")] = 10_240
     fetch_max_wait_ms: Annotated[Positive, Meta(le=10_000, description="But no longer than this.")] = 1_000
-    fetch_max_bytes: Annotated[Positive, Meta(description="The most that one broker sends at a time.")] = 16 * MIB
-    max_partition_fetch_bytes: Annotated[Positive, Meta(description="The most of one partition in it.")] = 8 * MIB
+    fetch_max_bytes: Annotated[Positive, Meta(description="The most that one broker sends at a time.")] = 4 * MIB
+    max_partition_fetch_bytes: Annotated[Positive, Meta(description="The most of one partition in it.")] = MIB
     stall_secs: Annotated[
         float, Meta(gt=0, description="Connect anew when there is more to read and nothing has come for so long.")
     ] = 30.0

@@ -160,12 +160,11 @@ class Ledger:
 
 def last_messages(batch: Batch, advance: Mapping[Partition, Span]) -> dict[Partition, Message]:
     """The last message of each partition, stored or dead letter."""
-    last: dict[Partition, Message] = {}
-    for message in (*batch.messages, *(letter.message for letter in batch.rejected)):
+    last = {m.position.partition: m for m in batch.messages if m.position.partition in advance}  # in order: the later wins
+    for message in (letter.message for letter in batch.rejected):
         partition, offset = message.position
-        if partition in advance and offset < advance[partition].next:
-            known = last.get(partition)
-            last[partition] = message if known is None or known.position.offset < offset else known
+        if partition in advance and (partition not in last or last[partition].position.offset < offset < advance[partition].next):
+            last[partition] = message
     return last
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import compress
 from typing import Any, NamedTuple
 
+import msgspec
+
 from stockifyd.api.errors import Reject
 
 Row = tuple[Any, ...]
@@ -39,9 +41,11 @@ class Span(NamedTuple):
     next: int
 
 
-@dataclass(slots=True, frozen=True)
-class Message:
-    """One unit a source yields. `raw` stays as it came (it is what a dead letter keeps); transforms replace `value`."""
+class Message(msgspec.Struct, frozen=True):
+    """One unit a source yields. `raw` stays as it came (it is what a dead letter keeps); transforms replace `value`.
+
+    A Struct, which is made in a third of the time of a dataclass; `msgspec.structs.replace` makes a changed copy.
+    """
 
     position: Position
     raw: bytes
@@ -128,15 +132,18 @@ class Batch:
     def map(self, change: Callable[[Message], Any]) -> Batch:
         """Replace every value; `change` may raise Reject: that message alone becomes a dead letter."""
         values, refused = _attempt(self.messages, change)
-        kept = tuple(replace(m, value=v) for m, v in zip(self.messages, values, strict=True))
+        kept = tuple(msgspec.structs.replace(m, value=v) for m, v in zip(self.messages, values, strict=True))
         return replace(self, messages=kept).reject(refused)
 
     def flatten(self, table: str, columns: Sequence[str], rows_of: Callable[[Message], Iterable[Row]]) -> Batch:
         """Add a table; `rows_of` gives a message's rows and may raise Reject: that message alone becomes a dead letter."""
-        per_message, refused = _attempt(self.messages, lambda m: list(rows_of(m)))
-        rows, ends = list[Row](), list[int]()
-        for part in per_message:
-            rows += part or ()
+        rows, ends, refused = list[Row](), list[int](), dict[int, str | Reject]()
+        for i, message in enumerate(self.messages):
+            try:
+                rows += rows_of(message)
+            except Reject as why:
+                refused[i] = why
+                del rows[ends[-1] if ends else 0 :]  # what it gave before it was refused
             ends.append(len(rows))
         return self.with_table(table, Table(tuple(columns), rows, ends)).reject(refused)
 

@@ -166,7 +166,7 @@ class Source(Component[C]):
         """Yield messages, each partition in order, from where `claims.take` says. Returning ends the pipeline: drained, done.
 
         Yield at least once a second, an empty list if there is nothing. Closed and called again to rewind: then claim
-        again what is still ours.
+        again what is still ours. Cancelled at the end, wherever it waits; `close` follows.
         """
 
     def positions(self) -> Mapping[Partition, int]:

@@ -10,6 +10,8 @@ from stockifyd.api import Batch, DeadLetter, Drift, Message, Partition, Reject, 
 
 def take_out(batch: Batch, letters: Mapping[int, DeadLetter]) -> Batch:
     """The batch without these messages, which join its dead letters."""
+    if not letters:
+        return batch
     kept = [i for i in range(len(batch.messages)) if i not in letters]
     added = (letters[i] for i in sorted(letters))
     return replace(batch.keep(kept), rejected=(*batch.rejected, *added))
@@ -85,6 +87,8 @@ def marked(batch: Batch, before: int, stage: str) -> Batch:
 
 def index_of(batch: Batch, letters: Collection[DeadLetter]) -> dict[int, DeadLetter]:
     """Dead letters by the index that their messages have in a batch that still holds them."""
+    if not letters:
+        return {}
     by_position = {letter.message.position: letter for letter in letters}
     return {i: by_position[m.position] for i, m in enumerate(batch.messages) if m.position in by_position}
 

@@ -242,8 +242,8 @@ class Pipeline:
             await cancelled(committing)
         await bounded(self._checkpoints.commit(), limit, self.log, "the last commit")
         self._pump.stop()
-        if pumping:
-            await bounded(pumping, limit, self.log, "the last read")
+        if pumping:  # what it may still bring nobody wants, and until the source is closed nobody else has our partitions
+            await bounded(cancelled(pumping), limit, self.log, "the last read")
         await bounded(self.source.close(), limit, self.log, "closing the source")
         await self._assembly.close_lanes()
         self._state = ended if ended is State.FAILED else State.FINISHED

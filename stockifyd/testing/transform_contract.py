@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from stockifyd.api import Batch, Message, Table, Tables, Transform
@@ -88,8 +89,10 @@ class TransformContract(ComponentContract[T]):
         """Raw bytes, key, time and headers go on as they came: dead letters keep them."""
         batch = self.batch()
         [after] = await self.applied(tmp_path, batch)
-        came = {message.position: replace(message, value=None) for message in batch.messages}
-        assert [came[message.position] for message in after.messages] == [replace(m, value=None) for m in after.messages]
+        came = {message.position: msgspec.structs.replace(message, value=None) for message in batch.messages}
+        assert [came[message.position] for message in after.messages] == [
+            msgspec.structs.replace(m, value=None) for m in after.messages
+        ]
 
     @fact
     async def test_rejected_before_and_advance_stay(self, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from stockifyd_optionchain.simulator import Simulator
 CHAINS, STRIKES = 4, 5
 FIRST = ("README.md", "docs/operating.md")  # README makes the tables and stores; then dead letters can be looked at
 DEADLINE_SECS = 60
+NOTHING_WRONG = ("HAVING count(*) > 1", "FULL JOIN", "was <> ended")
+"""Queries of docs/exactly-once.md that find what must not be."""
 EXPECTED = {"dlq retry": 1}
 """What was refused is refused again, and docs say that this is 1."""
 
@@ -83,6 +85,11 @@ class Reader:
         rows, letters = counts.split("|")
         return int(rows), int(letters)
 
+    def finds_wrong(self, queries: str) -> list[str]:
+        """What a block of SQL that an operator may run answers, if it is one whose answer must be empty."""
+        answer = self.database.sql(queries)
+        return answer.splitlines() if any(word in queries for word in NOTHING_WRONG) else []
+
     def _await(self, done: Callable[[], bool], child: subprocess.Popen[bytes], log: Path) -> None:
         deadline = time.monotonic() + DEADLINE_SECS
         while not done():
@@ -123,5 +130,6 @@ async def test_every_block_that_needs_servers(tmp_path: Path, kafka: KafkaServer
     metrics = next(text for line, text in printed.items() if " run " in line)
     for metric in (word for row in table(section("docs/operating.md", "Metrics")) for word in words(row[0])):
         assert f"# TYPE {metric.removesuffix('_total')}" in metrics or f"# TYPE {metric}" in metrics
+    assert [] == [(block, row) for block in marked("sql") for row in reader.finds_wrong(block.text)]
     listed = next(text for line, text in printed.items() if line.endswith("dlq ls pipelines/storage.yaml"))
     assert "market.enriched/0/2" in listed

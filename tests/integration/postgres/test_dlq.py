@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -42,14 +43,14 @@ class Rows(Transform[NoOptions]):
 @pytest.fixture
 async def letters(opened: Any) -> None:
     """Four dead letters: two that would pass now, a bad one, and one that the table refuses."""
-    from dataclasses import replace
 
     sink = await opened()
     await sink.claim({TOPIC: 0})
     raws = [b"good", b"bad", b"poison", b"\xff\x00good"]
     headers = (("h", b"v"), ("b", b"\xff\x00"))
     kept = [
-        replace(message(n, raw=raw), key=b"k\x00", headers=headers, timestamp_ms=1_790_000_000_123) for n, raw in enumerate(raws)
+        msgspec.structs.replace(message(n, raw=raw), key=b"k\x00", headers=headers, timestamp_ms=1_790_000_000_123)
+        for n, raw in enumerate(raws)
     ]
     await sink.write(Batch((), rejected=tuple(DeadLetter(m, "refused", "decode") for m in kept), advance={TOPIC: Span(0, 4)}))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from kit.postgres_sink import TOPIC, make_sink, message, migrate, option_rows, options_batch
@@ -118,7 +118,7 @@ async def test_the_last_message_is_recognised(opened: Any) -> None:
     with pytest.raises(Drift, match="made anew"):
         await sink.recognise([message(1, raw=b"another")])
     with pytest.raises(Drift, match="made anew"):
-        await sink.recognise([replace(message(1), timestamp_ms=5)])
+        await sink.recognise([msgspec.structs.replace(message(1), timestamp_ms=5)])
 
 
 async def test_a_gap_is_recorded_and_gone_over(opened: Any, market: Any) -> None:

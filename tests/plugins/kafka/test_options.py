@@ -42,7 +42,7 @@ def test_the_defaults_are_the_promised_ones() -> None:
         found.fetch_max_wait_ms,
         found.fetch_max_bytes,
         found.max_partition_fetch_bytes,
-    ) == (10_240, 1_000, 16 * 2**20, 8 * 2**20)
+    ) == (10_240, 1_000, 4 * 2**20, 2**20)
     assert (found.start, found.isolation, found.on_gap, found.membership) == ("earliest", "read_committed", "halt", "dynamic")
 
 

@@ -1,9 +1,9 @@
 """The arithmetic of batches: from a row to its message and back, whatever is taken out."""
 # what is expected stands first in an assert
 
-from dataclasses import replace
 from itertools import accumulate
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -179,7 +179,7 @@ def test_map_replaces_values_and_rejects_alone(batch: Batch) -> None:
 
     after = batch.map(odd)
     even = [m for m in batch.messages if m.position.offset % 2 == 0]
-    assert [replace(m, value=m.position.offset * 10) for m in even] == list(after.messages)
+    assert [msgspec.structs.replace(m, value=m.position.offset * 10) for m in even] == list(after.messages)
     assert len(batch.messages) - len(even) == len(after.rejected) - 1
 
 
