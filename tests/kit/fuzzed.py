@@ -32,7 +32,7 @@ from stockifyd_postgres.sink import Postgres
 EXAMPLES = int(os.environ.get("STOCKIFYD_FUZZ_EXAMPLES") or "0")
 """So many examples for each test; without it, as many as its time box holds."""
 BOX_SECS = 3.5
-ROUND = 50
+ROUND = 20
 BOUND_SECS = 60
 
 T = TypeVar("T")
