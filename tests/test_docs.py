@@ -18,15 +18,15 @@ from stockifyd.daemon import http
 from stockifyd.daemon.metrics import Metrics
 from stockifyd.daemon.status import PartitionStatus, PipelineStatus
 from stockifyd.registry import Entry, Registry
-from stockifyd.runtime.pipeline import State
+from stockifyd.runtime.state import State
 from stockifyd.spec.describe import describe
 from stockifyd.spec.model import Delivery
 
 OPERATING = "docs/operating.md"
 REGISTRY = Registry.load(built_in=True)
 STATUS = PipelineStatus(
-    "storage", "running", "", "", 1, 1, 0, 0, 0, {"db": 1}, {"db": 1}, {"db": 1}, 0, 0.0, 0.0, 1, None,
-    [PartitionStatus("t", 0, 1, 1)],
+    "storage", "running", "", "", 1, 1, 0, 0, 0, {"db": 1}, {"db": 1}, {"db": 1}, 0, 0, {"applied": 1}, None, "", 0.0, 0.0, 1,
+    None, [PartitionStatus("t", 0, 1, 1)],
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import yaml
 
 from kit.commands import check_command
 from kit.documents import ROOT, Block, blocks, marked, text_of, variables_read
+from stockifyd.cases import run_files
 from stockifyd.registry import Registry
 from stockifyd.spec import loads
 from stockifyd.testing import make, make_batch, run
@@ -26,8 +27,9 @@ def clone(tmp_path: Path) -> Path:
     """A folder with what a reader has: pipelines, schemas, and the files that the text told to save."""
     for name in ("pipelines", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")  # else it warns
     for block in blocks():
-        if block.mark.startswith("python "):
+        if block.mark.startswith(("python ", "yaml ")):
             (tmp_path / block.mark.split()[1]).write_text(block.text)
     return tmp_path
 
@@ -70,6 +72,15 @@ def test_spec_in_text(block: Block) -> None:
     """A spec in a text validates without a finding."""
     loaded = loads(block.text.encode(), REGISTRY, file=str(block), strict=False, environ={})
     assert (True, []) == (loaded.ok, [str(finding) for finding in loaded.findings])
+
+
+def test_failure_in_text(clone: Path) -> None:
+    """A failing case looks as the text shows it."""
+    (shown,) = [b.text for b in blocks() if b.path.name == "testing-pipelines.md" and b.text.startswith("pipelines/tests/")]
+    file = clone / "pipelines" / "tests" / "readings.test.yaml"
+    file.write_text(file.read_text().replace("device: a1, value: 21.5}", "device: a1, value: 22}"))
+    failed = [str(f) for outcome in run_files([file], REGISTRY).outcomes for f in outcome.failures]
+    assert "\n".join(failed).replace(f"{clone}/", "") == shown.rstrip()
 
 
 NOWHERE = '''

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from stockifyd.api import Batch, Config, Context, Tables, Transform
-from stockifyd_basic.decoding import decoded
+from stockifyd_basic.decoding import decoded, text_of
 
 
 class DecodeOptions(Config, frozen=True):
     """What the bytes are."""
 
+    format: Annotated[
+        Literal["json", "text"], Meta(description="`text`: the value is the text itself, as of plain lines of a file.")
+    ] = "json"
     schema: Annotated[
         str | None,
         Meta(description="A message type that an installed plugin brings (`chain`); default: any JSON.", examples=["chain"]),
@@ -24,12 +27,14 @@ class DecodeOptions(Config, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse a schema that no plugin brings."""
+        if self.schema is not None and self.format == "text":
+            raise ValueError("schema: only with `format: json`")
         if self.schema is not None and self.schema not in (known := message_types()):
             raise ValueError(f"schema: no plugin brings a message type {self.schema!r}; known are {', '.join(sorted(known))}")
 
 
 class Decode(Transform[DecodeOptions]):
-    """Decodes JSON; with `schema`, checks it against a message type that a plugin brings.
+    """Decodes JSON, or plain text; with `schema`, checks it against a message type that a plugin brings.
 
     Only needed before a transform that reads values and does not decode itself: `flatten` and `flatten_chain` do.
     """
@@ -42,7 +47,9 @@ class Decode(Transform[DecodeOptions]):
         self._decoder = msgspec.json.Decoder(wanted)
 
     def apply(self, batch: Batch) -> Batch:
-        """Put the decoded JSON in each message's value."""
+        """Put what is decoded in each message's value."""
+        if self.config.format == "text":
+            return batch.map(lambda message: text_of(message.raw))
         return batch.map(lambda message: decoded(self._decoder, message.raw))
 
     def tables(self, before: Tables) -> Tables:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from stockifyd.api import Reject
+from stockifyd.api import Message, Reject
 
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _ENUM = re.compile(r"^Invalid enum value .*", re.DOTALL)
@@ -25,6 +25,21 @@ def decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
         raise Reject("the message is nested too deeply") from error
     except msgspec.DecodeError as error:
         raise Reject(_reason(str(error))) from error
+
+
+def text_of(raw: bytes) -> str:
+    """Plain text."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Reject("the message is not UTF-8") from error
+
+
+def value_of(message: Message, decoder: msgspec.json.Decoder[Any]) -> Any:
+    """What a transform before made of a message, in plain values; else its bytes, decoded."""
+    if message.value is None:
+        return decoded(decoder, message.raw)
+    return msgspec.to_builtins(message.value) if isinstance(message.value, msgspec.Struct) else message.value
 
 
 def _reason(text: str) -> str:

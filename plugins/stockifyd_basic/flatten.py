@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from stockifyd.api import Batch, Config, Context, Message, Reject, Row, Tables, Transform
-from stockifyd_basic.decoding import decoded
+from stockifyd_basic.decoding import value_of
 from stockifyd_basic.paths import Path
 from stockifyd_basic.typed import Cell, Typed
 from stockifyd_basic.values import ColumnType, Convert, UnfitError, converter, kind_of
@@ -90,14 +90,9 @@ class Flatten(Transform[FlattenOptions]):
         return self._plain_rows(message)
 
     def _plain_rows(self, message: Message) -> Iterator[Row]:
-        root = self._value(message)
+        root = value_of(message, self._decoder)
         for above, item in self._items(root):
             yield tuple([cell.value(root, item, above) for cell in self._cells])
-
-    def _value(self, message: Message) -> Any:
-        if message.value is None:
-            return decoded(self._decoder, message.raw)
-        return msgspec.to_builtins(message.value) if isinstance(message.value, msgspec.Struct) else message.value
 
     def _items(self, root: Any) -> Iterator[tuple[str, Any]]:
         if self._each is None:

@@ -16,7 +16,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from stockifyd.api import Drift, Unavailable
 from stockifyd_kafka.errors import describe, is_kafka, meaning
-from stockifyd_kafka.options import KafkaOptions
+from stockifyd_kafka.options import BrokerOptions, KafkaOptions
 
 Weigh = Callable[[bytes | None], bytes | None]
 CONNECT_SECS = 10
@@ -28,15 +28,14 @@ if logging.getLogger("aiokafka").level == logging.NOTSET:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
-def client_arguments(options: KafkaOptions) -> dict[str, Any]:
-    """What every client of these brokers needs."""
+def client_arguments(options: BrokerOptions, *, timeout_ms: int = CONNECT_SECS * 1000) -> dict[str, Any]:
+    """What every client of these brokers needs. A request that is not answered within `timeout_ms` counts as lost."""
     return {
         "bootstrap_servers": options.brokers,
         "security_protocol": options.security,
         "ssl_context": tls_context(options) if options.tls else None,
         "metadata_max_age_ms": options.metadata_max_age_ms,
-        # A join may take as long as a rebalance; given up earlier, it would begin anew for ever.
-        "request_timeout_ms": options.rebalance_timeout_ms + 5_000,
+        "request_timeout_ms": timeout_ms,
         **_sasl(options),
     }
 
@@ -44,7 +43,8 @@ def client_arguments(options: KafkaOptions) -> dict[str, Any]:
 def member_consumer(options: KafkaOptions, *, instance_id: int, weigh: Weigh) -> AIOKafkaConsumer:
     """A consumer that can become a member of the group; it subscribes to nothing yet. `weigh` is given each value."""
     return AIOKafkaConsumer(
-        **client_arguments(options),
+        # A join may take as long as a rebalance; given up earlier, it would begin anew for ever.
+        **client_arguments(options, timeout_ms=options.rebalance_timeout_ms + 5_000),
         value_deserializer=weigh,
         client_id=f"stockifyd-{options.group}-{instance_id}",
         group_id=options.group,
@@ -68,7 +68,7 @@ def member_consumer(options: KafkaOptions, *, instance_id: int, weigh: Weigh) ->
 def scout(options: KafkaOptions) -> AIOKafkaConsumer:
     """A consumer of no group, to look at logs without touching the member's positions."""
     return AIOKafkaConsumer(
-        **client_arguments(options) | {"request_timeout_ms": CONNECT_SECS * 1000},
+        **client_arguments(options),
         auto_offset_reset="none",
         enable_auto_commit=False,
         # Uncommitted: an end offset is then the log's, not that of the oldest open transaction.
@@ -79,7 +79,7 @@ def scout(options: KafkaOptions) -> AIOKafkaConsumer:
     )
 
 
-async def reach(options: KafkaOptions) -> None:
+async def reach(options: BrokerOptions) -> None:
     """Connect to one of the brokers. aiokafka's own start hides why it fails: Drift for a wrong password, else Unavailable."""
     reasons = []
     arguments = {k: v for k, v in client_arguments(options).items() if k not in ("bootstrap_servers", "metadata_max_age_ms")}
@@ -100,7 +100,7 @@ async def reach(options: KafkaOptions) -> None:
     raise Unavailable(f"no broker answers: {'; '.join(reasons)}", hint="check `brokers` and `security`")
 
 
-async def cluster_id(options: KafkaOptions) -> str:
+async def cluster_id(options: BrokerOptions) -> str:
     """Kafka's own name for this installation."""
     admin = AIOKafkaAdminClient(**client_arguments(options))
     try:
@@ -128,7 +128,7 @@ async def stop(consumer: AIOKafkaConsumer, log: logging.Logger) -> None:
         log.debug("leaving Kafka's group: %s", describe(error))
 
 
-def tls_context(options: KafkaOptions) -> ssl.SSLContext:
+def tls_context(options: BrokerOptions) -> ssl.SSLContext:
     """Certificates and host names are always verified."""
     context = ssl.create_default_context()
     try:
@@ -142,7 +142,7 @@ def tls_context(options: KafkaOptions) -> ssl.SSLContext:
     return context
 
 
-def _sasl(options: KafkaOptions) -> dict[str, Any]:
+def _sasl(options: BrokerOptions) -> dict[str, Any]:
     if not options.sasl or options.password is None:
         return {}
     return {

@@ -28,11 +28,19 @@ CURES: Mapping[type[BaseException], str] = {
 }
 
 
-def meaning(error: BaseException, doing: str) -> StockifydError:
+WRITING: Mapping[type[BaseException], str] = {
+    **CURES,
+    kafka.TopicAuthorizationFailedError: "allow Write on the topic: `kafka-acls.sh --add --operation Write --topic ...`",
+    kafka.ClusterAuthorizationFailedError: "allow IdempotentWrite: `kafka-acls.sh --add --operation IdempotentWrite --cluster`",
+    kafka.InvalidTopicError: "check the name in `topic`",
+}
+
+
+def meaning(error: BaseException, doing: str, *, cures: Mapping[type[BaseException], str] = CURES) -> StockifydError:
     """The same as one of the errors that the runtime knows: Drift where an operator must act, else Unavailable."""
     if isinstance(error, StockifydError):
         return error
-    for kind, cure in CURES.items():
+    for kind, cure in cures.items():
         if isinstance(error, kind):
             return Drift(f"{doing}: {describe(error)}", hint=cure)
     return Unavailable(f"{doing}: {describe(error)}")

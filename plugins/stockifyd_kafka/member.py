@@ -105,6 +105,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         """All partitions are about to be dealt anew."""
         let_go(self._consumer, revoked)
         if not self._closed:
+            if self._machine.assigned:
+                self.log.info("The group rebalances: partitions are given back")
             self._machine.on_revoked()
             self._wake.set()
 

@@ -13,7 +13,7 @@ class Portion(int):
     """What `getmany` is given for `max_records`: a number that is reached when so many bytes are unpacked, too.
 
     aiokafka compares it with what it has after each record, and hands each value to `weigh` as it unpacks it: of a compressed
-    record nobody knows the size before (ADR 31).
+    record nobody knows the size before (ADR 36).
     """
 
     def __new__(cls) -> Self:

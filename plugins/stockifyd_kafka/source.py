@@ -7,17 +7,17 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-
-from aiokafka import TopicPartition
-from aiokafka import errors as kafka
+from typing import TYPE_CHECKING
 
 from stockifyd.api import Claims, Context, Drift, Message, Partition, Position, Source, StockifydError
-from stockifyd_kafka.connection import reach
-from stockifyd_kafka.errors import describe, meaning
-from stockifyd_kafka.keeper import Keeper
-from stockifyd_kafka.member import Action, Fetched, Member, UnreadableError
 from stockifyd_kafka.options import KafkaOptions
 from stockifyd_kafka.watch import Verdict, Watch
+
+if TYPE_CHECKING:  # imported when the source works: `stockifyd validate` imports this module, and aiokafka takes its time
+    from aiokafka import TopicPartition
+
+    from stockifyd_kafka.keeper import Keeper
+    from stockifyd_kafka.member import Action, Fetched, Member
 
 TURN_SECS = 0.9
 TICK_SECS = 0.5
@@ -42,7 +42,7 @@ class Kafka(Source[KafkaOptions]):
         super().__init__(config, context)
         self._keeper: Keeper | None = None
         self._fetch: _Fetch | None = None
-        self._watch = Watch[TopicPartition](config.stall_secs)
+        self._watch: Watch[TopicPartition] = Watch(config.stall_secs)
         self._advanced: dict[TopicPartition, int] = {}
         self._failures = 0
         self._ticked = 0.0
@@ -56,6 +56,8 @@ class Kafka(Source[KafkaOptions]):
     @property
     def _kept(self) -> Keeper:
         if self._keeper is None:
+            from stockifyd_kafka.keeper import Keeper  # noqa: PLC0415  see above
+
             self._keeper = Keeper(self.config, self.context.log, self.context.instance_id)
         return self._keeper
 
@@ -77,6 +79,8 @@ class Kafka(Source[KafkaOptions]):
 
     async def probe(self) -> Sequence[str]:
         """Whether the brokers answer."""
+        from stockifyd_kafka.connection import reach  # noqa: PLC0415  see above
+
         try:
             await reach(self.config)
         except StockifydError as error:
@@ -122,11 +126,16 @@ class Kafka(Source[KafkaOptions]):
         member = self._kept.member
         if member is None:
             return
+        from aiokafka import TopicPartition  # noqa: PLC0415  see above
+        from aiokafka.errors import KafkaError  # noqa: PLC0415
+
+        from stockifyd_kafka.errors import meaning  # noqa: PLC0415
+
         try:
             await member.commit(
                 {TopicPartition(p.topic, p.number): o for p, o in offsets.items() if p.cluster == member.names.cluster}
             )
-        except (kafka.KafkaError, TimeoutError) as error:
+        except (KafkaError, TimeoutError) as error:
             found = meaning(error, "cannot commit")
             if isinstance(found, Drift):
                 raise found from error
@@ -208,6 +217,11 @@ class Kafka(Source[KafkaOptions]):
                 pass
 
     async def _failed(self, generation: int, error: BaseException) -> None:
+        from aiokafka import errors as kafka  # noqa: PLC0415  see above
+
+        from stockifyd_kafka.errors import describe, meaning  # noqa: PLC0415
+        from stockifyd_kafka.member import UnreadableError  # noqa: PLC0415
+
         cause = error.__cause__
         if not isinstance(error, UnreadableError) or cause is None:
             raise error

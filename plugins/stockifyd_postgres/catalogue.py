@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import asyncpg
+from typing import TYPE_CHECKING
 
 from stockifyd.api import Drift, Tables
 from stockifyd_postgres.connection import Transaction
 from stockifyd_postgres.names import guess
 from stockifyd_postgres.options import PostgresOptions, TableOptions
+
+if TYPE_CHECKING:  # imported where it is needed: `stockifyd validate` imports this module
+    import asyncpg
 
 Name = tuple[str, str]
 CURE = "run `stockifyd migrate SPEC`, which makes what ships with stockifyd and grants what the sink needs; else correct the spec"

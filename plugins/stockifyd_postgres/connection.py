@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
-
-import asyncpg
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stockifyd.api import Drift, Row
 from stockifyd_postgres.address import Address
 from stockifyd_postgres.encoding import END, SIGNATURE
 from stockifyd_postgres.errors import Lost, classify
 from stockifyd_postgres.options import PostgresOptions
+
+if TYPE_CHECKING:  # imported where it is needed: `stockifyd validate` imports this module
+    import asyncpg
 
 T = TypeVar("T")
 GRACE_SECS = 10.0
@@ -176,6 +177,8 @@ class Session:
         """Close in good order if that is quick."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            import asyncpg  # noqa: PLC0415  see above
+
             with suppress(OSError, asyncpg.InterfaceError, asyncpg.PostgresError, asyncpg.InternalClientError):
                 # a connection that cannot say good-bye is as closed as one that did: asyncpg aborts it at the timeout
                 await connection.close(timeout=2)
@@ -214,6 +217,8 @@ class Session:
     async def _connected(self) -> asyncpg.Connection[asyncpg.Record]:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
+        import asyncpg  # noqa: PLC0415  see above
+
         self.terminate()
         arguments = self.address.arguments()
         try:

@@ -13,10 +13,12 @@ Drift             the table, a right or the pooler is not what the spec says
 from __future__ import annotations
 
 import re
-
-import asyncpg
+from typing import TYPE_CHECKING
 
 from stockifyd.api import Drift, Reject, Retry, StockifydError, Unavailable
+
+if TYPE_CHECKING:  # imported where it is needed: `stockifyd validate` imports this module
+    import asyncpg
 
 CHECK, DUPLICATE, FOREIGN_KEY = "23514", "23505", "23503"
 LINE = re.compile(r"\bline (\d+)")
@@ -59,6 +61,8 @@ def classify(error: Exception, *, gone: bool, table: str = "", first_row: int = 
 
     asyncpg reports a lost connection by many types, so whether it is gone is asked before the SQLSTATE.
     """
+    import asyncpg  # noqa: PLC0415  see above
+
     if isinstance(error, StockifydError):
         return error
     code: str = getattr(error, "sqlstate", None) or ""
@@ -75,6 +79,8 @@ def classify(error: Exception, *, gone: bool, table: str = "", first_row: int = 
 
 def _connection(error: Exception, code: str) -> bool:
     """Whether the link broke. ConnectionError and TimeoutError are OSErrors; a value that cannot be encoded is a ValueError."""
+    import asyncpg  # noqa: PLC0415  see above
+
     kinds = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
     if isinstance(error, kinds) and not isinstance(error, ValueError):
         return True

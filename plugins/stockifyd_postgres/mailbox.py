@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
-
-import asyncpg
+from typing import TYPE_CHECKING, Any, Self
 
 from stockifyd.api import Drift, Message, Partition, Position
 from stockifyd_postgres.letters import KEY, text, unpack_headers
 from stockifyd_postgres.sink import Postgres
+
+if TYPE_CHECKING:  # imported where it is needed: `stockifyd validate` imports this module
+    import asyncpg
 
 COLUMNS = """cluster, topic, partition, "offset", row_idx, error_class, sqlstate, stage, reason, payload, message_key,
 message_ts, headers::text AS headers, attempts, first_seen"""
@@ -71,8 +72,8 @@ class Letter:
 
 async def fetch(sink: Postgres, wanted: Filter) -> list[Letter]:
     """The dead letters of a sink that a filter leaves, oldest first."""
-    session = sink.connect()
-    key = (sink.ledger.consumer, sink.ledger.sink)
+    session, ledger = sink.store.connect(), sink.store.ledger
+    key = (ledger.consumer, ledger.sink)
     try:
         async with session.transaction() as transaction:
             rows = await transaction.fetch(
@@ -86,8 +87,9 @@ async def fetch(sink: Postgres, wanted: Filter) -> list[Letter]:
 async def refuse_again(sink: Postgres, letter: Letter, *, reason: str, stage: str, sqlstate: str) -> None:
     """Keep a dead letter, with the reason of this time."""
     partition, offset = letter.message.position
-    key = (sink.ledger.consumer, sink.ledger.sink, partition.cluster, partition.topic, partition.number, offset)
-    async with sink.session.transaction() as transaction:
+    ledger = sink.store.ledger
+    key = (ledger.consumer, ledger.sink, partition.cluster, partition.topic, partition.number, offset)
+    async with sink.store.session.transaction() as transaction:
         kind = "POISON" if sqlstate else "REJECT"
         await transaction.execute(REFUSED_AGAIN, *key, text(reason), sqlstate or None, stage, kind)
         await transaction.commit()

@@ -1,16 +1,13 @@
-"""`stockifyd migrate SPEC`: make what a pipeline's PostgreSQL sinks need, under an owner role. `run` never does DDL."""
+"""Makes what a pipeline's PostgreSQL sinks need, under an owner role. `run` never does DDL."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import click
-
-from stockifyd.api import Drift, LoadSpec, Secret
+from stockifyd.api import Secret
 from stockifyd_postgres import ddl
 from stockifyd_postgres.address import Address, resolve
 from stockifyd_postgres.catalogue import Name
@@ -35,30 +32,6 @@ class Wishes:
     timescaledb: bool = False
 
 
-def migrate_command(load: LoadSpec) -> click.Command:
-    """The command, for specs read by `load`."""
-
-    @click.command("migrate")
-    @click.argument("spec", type=click.Path(exists=True, dir_okay=False))
-    @click.option("--print", "only_print", is_flag=True, help="Print the SQL and connect to nothing.")
-    @click.option("--url", default="", help="The database, as its owner. Default: DATABASE_OWNER_URL, else the sink's own.")
-    @click.option("--grant-to", multiple=True, metavar="ROLE", help="The role that writes. Default: the sink's own.")
-    @click.option("--reader", "readers", multiple=True, metavar="ROLE", help="A role that may read, and nothing else.")
-    @click.option("--timescaledb", is_flag=True, help="With --print: hypertables, not daily partitions.")
-    @click.option("--accept-database", is_flag=True, help="The ledger began in another database: this one goes on in its place.")
-    def migrate(spec: str, *, only_print: bool, **wishes: object) -> None:
-        """Make the ledger, the tables, the partitions and the grants that a pipeline needs. May be run again at any time."""
-        asked = Wishes(**wishes)  # type: ignore[arg-type]
-        sinks = _sinks(load, spec)
-        if only_print:
-            click.echo(script(sinks, asked), nl=False)
-            return
-        for line in asyncio.run(_migrate(sinks, asked)):
-            click.echo(line)
-
-    return migrate
-
-
 def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
     """All of it as one SQL script, for whoever does the DDL by hand."""
     options = [sink.config for sink in sinks]
@@ -73,7 +46,7 @@ def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
     return "\n".join([*parts, "COMMIT;", ""])
 
 
-async def _migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
+async def migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
     """Migrate each database that the sinks write to, in a transaction each; answers with what to tell."""
     told: list[str] = []
     places: dict[Address, list[Postgres]] = {}
@@ -108,7 +81,7 @@ async def apply(transaction: Transaction, sinks: Sequence[Postgres], wishes: Wis
     for grant in grants:
         await transaction.execute(grant)
     for sink in sinks if wishes.accept_database else ():
-        await transaction.execute(FORGET_BIRTH, sink.ledger.consumer, sink.ledger.sink)
+        await transaction.execute(FORGET_BIRTH, sink.store.ledger.consumer, sink.store.ledger.sink)
     absent = [".".join(t) for t in dict.fromkeys(_targets(options)) if t not in existing]
     return new + [f"  {name}: no such table, and none ships with stockifyd: create it yourself" for name in absent]
 
@@ -117,13 +90,6 @@ def owner_address(options: PostgresOptions, url: str) -> Address:
     """Where the DDL goes: --url, else DATABASE_OWNER_URL, else the sink's own address."""
     owner = url or os.environ.get("DATABASE_OWNER_URL", "")
     return resolve(Secret(owner)) if owner else resolve(options.database)
-
-
-def _sinks(load: LoadSpec, spec: str) -> list[Postgres]:
-    components = load(spec)
-    if sinks := [sink for sink in components.sinks if isinstance(sink, Postgres)]:
-        return sinks
-    raise Drift(f"{spec}: no sink of this pipeline is of type 'postgres'", hint="there is nothing to migrate")
 
 
 async def _timescaledb(transaction: Transaction) -> bool:

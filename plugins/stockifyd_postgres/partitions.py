@@ -20,15 +20,10 @@ EVERY_SECS = 3600.0
 ENSURE = "SELECT stockifyd.ensure_day($1::text::regclass, day) FROM unnest($2::date[]) AS t(day) ORDER BY day"
 
 
-def utc_now() -> datetime:
-    """The clock; tests have their own."""
-    return datetime.now(UTC)
-
-
 class Days:
     """Which days have their partitions, as far as this sink knows."""
 
-    def __init__(self, options: PostgresOptions, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, options: PostgresOptions, now: Callable[[], datetime]) -> None:
         self.options, self.now = options, now
         self._made: dict[Name, set[date]] = {}
         self._due = 0.0

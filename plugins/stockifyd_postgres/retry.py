@@ -76,7 +76,7 @@ async def transformed(components: Components, letter: Letter) -> Batch:
 async def _redeliver(sink: Postgres, batch: Batch, letter: Letter) -> int:
     for tries_left in reversed(range(TRIES)):
         try:
-            return (await sink.redeliver(batch, letter.message)).rows
+            return (await sink.store.redeliver(batch, letter.message)).rows
         except Retry:
             if not tries_left:
                 raise

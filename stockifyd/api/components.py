@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from stockifyd.api.batch import Batch, Message, Partition, Receipt, Span
@@ -16,11 +17,18 @@ Tables = Mapping[str, Sequence[str]]
 """Table names, each with its columns in order."""
 
 
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """Where a component runs. `consumer` is who reads: the Kafka group, else the pipeline's name.
 
     `tables` are those that reach this component with their columns, where all transforms before it say so; else None.
+    `now` says what time it is, in UTC. Ask it and no other clock wherever the time decides about a message or a row: a
+    test puts the hands where it wants them. How long something takes is `time.monotonic`'s business.
     """
 
     pipeline: str
@@ -30,6 +38,7 @@ class Context:
     total_instances: int = 1
     consumer: str = ""
     tables: Tables | None = None
+    now: Callable[[], datetime] = utc_now
 
 
 C = TypeVar("C", bound=Config)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from stockifyd.api import StockifydError
 from stockifyd.cli.settings import Settings
-from stockifyd.spec.describe import Description, Option, describe, guarantee
-from stockifyd.spec.findings import did_you_mean
-from stockifyd.spec.schema import summary
+
+if TYPE_CHECKING:  # `--help` imports this module, and needs no spec
+    from stockifyd.spec.describe import Description, Option
 
 
 @click.group()
@@ -25,6 +25,9 @@ def plugins() -> None:
 @click.pass_obj
 def list_(settings: Settings, /, *, as_json: bool) -> None:
     """List component types, the plugins they come from, and plugins that were skipped."""
+    from stockifyd.spec.describe import guarantee  # noqa: PLC0415  see above
+    from stockifyd.spec.schema import summary  # noqa: PLC0415
+
     entries, problems = settings.registry.entries, settings.registry.problems
     if as_json:
         components = [
@@ -53,6 +56,9 @@ def list_(settings: Settings, /, *, as_json: bool) -> None:
 @click.pass_obj
 def show(settings: Settings, /, type_: str, *, as_json: bool) -> None:
     """Show what a component does, its options and a sample."""
+    from stockifyd.spec.describe import describe  # noqa: PLC0415  see above
+    from stockifyd.spec.findings import did_you_mean  # noqa: PLC0415
+
     found = [describe(entry) for entry in settings.registry.entries if entry.type == type_]
     if not found:
         known = (entry.type for entry in settings.registry.entries)

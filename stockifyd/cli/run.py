@@ -7,18 +7,33 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from stockifyd.cli.settings import EX_CONFIG, Settings
+from stockifyd.daemon.places import own_folder
 
 if TYPE_CHECKING:
     from stockifyd.daemon.logs import LineHandler
-    from stockifyd.spec import Instance, Spec
+    from stockifyd.daemon.specs import Specs
+    from stockifyd.daemon.supervisor import Supervisor
+    from stockifyd.spec import Instance, Loaded, Spec
 
 FOLDERS = ("pipelines", "/etc/stockifyd/pipelines")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How to run: what the flags and the environment say."""
+
+    instance: Instance
+    instance_name: str | None
+    listen: str
+    accept_new_ledger: bool
+    console: LineHandler
 
 
 @click.command()
@@ -28,6 +43,7 @@ FOLDERS = ("pipelines", "/etc/stockifyd/pipelines")
     "--listen", metavar="HOST:PORT", default="", envvar="STOCKIFYD_LISTEN", help="Serve health, metrics and the status page."
 )
 @click.option("--accept-new-ledger", is_flag=True, help="Begin anew where the ledger of a known group is gone.")
+@click.option("--last-good", is_flag=True, help="Where a spec has errors, run the one that last ran well.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="As before the command.")
 @click.pass_obj
 def run(
@@ -38,34 +54,35 @@ def run(
     listen: str,
     *,
     accept_new_ledger: bool,
+    last_good: bool,
     log_format: str | None,
 ) -> None:
-    """Run pipelines until they are finished, or until SIGTERM.
+    """Run pipelines until they are finished, or until SIGTERM. Changes of their files are taken while they run.
 
     Exit codes: 0 finished or stopped, 70 a pipeline failed for good, 78 a bad spec or environment. SIGTERM drains, a second one
-    leaves at once; SIGHUP resumes what is halted.
+    leaves at once; SIGHUP reads the files again and resumes what is halted.
     """
     instance = _instance(os.environ, instance_name)
-    loaded = _load(settings, specs, instance_name)
     from stockifyd.daemon.logs import set_up  # noqa: PLC0415
+    from stockifyd.daemon.specs import Specs  # noqa: PLC0415
 
+    files = Specs(_paths(specs, instance_name), settings.registry)
+    first = _load(settings, files, last_good=last_good)
     console = set_up(log_format or settings.log_format, settings.log_level)
-    sys.exit(_run(loaded, instance, console, listen=listen, accept_new_ledger=accept_new_ledger))
+    sys.exit(_run(files, first, Asked(instance, instance_name, listen, accept_new_ledger, console)))
 
 
-def _run(specs: list[Spec], instance: Instance, console: LineHandler, *, listen: str, accept_new_ledger: bool) -> int:
+def _run(specs: Specs, first: list[Spec], asked: Asked) -> int:
     from stockifyd.api import Drift  # noqa: PLC0415
-    from stockifyd.daemon.daemon import Daemon  # noqa: PLC0415  imports aiohttp
+    from stockifyd.daemon.daemon import Daemon, Doors  # noqa: PLC0415  imports aiohttp
     from stockifyd.daemon.loop import calm_collector, new_loop  # noqa: PLC0415
-    from stockifyd.runtime.blueprint import blueprint_of  # noqa: PLC0415
-    from stockifyd.runtime.pipeline import Pipeline  # noqa: PLC0415
 
     async def work() -> int:
-        pipelines = [Pipeline(blueprint_of(spec, instance), accept_new_ledger=accept_new_ledger) for spec in specs]
-        shown = console if sys.stderr.isatty() else None
-        daemon = Daemon(pipelines, console=shown, token=os.environ.get("STOCKIFYD_TOKEN", ""))
+        name = asked.instance_name or (first[0].name if len(first) == 1 else specs.paths[0].stem)
+        doors = Doors(asked.listen, os.environ.get("STOCKIFYD_TOKEN", ""), own_folder(name))
+        shown = asked.console if sys.stderr.isatty() else None
         calm_collector()
-        return await daemon.run(listen)
+        return await Daemon(_supervisor(specs, first, asked), specs=specs, console=shown, doors=doors).run()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         try:
@@ -75,21 +92,54 @@ def _run(specs: list[Spec], instance: Instance, console: LineHandler, *, listen:
             return EX_CONFIG
 
 
-def _load(settings: Settings, paths: tuple[str, ...], instance_name: str | None) -> list[Spec]:
+def _supervisor(specs: Specs, first: list[Spec], asked: Asked) -> Supervisor:
+    from stockifyd.daemon.specs import LastGood, state_folder  # noqa: PLC0415
+    from stockifyd.daemon.supervised import Supervised  # noqa: PLC0415
+    from stockifyd.daemon.supervisor import Supervisor  # noqa: PLC0415
+    from stockifyd.runtime.blueprint import blueprint_of  # noqa: PLC0415
+    from stockifyd.runtime.pipeline import Pipeline  # noqa: PLC0415
+
+    good = LastGood(state_folder() / "last-good")
+
+    def start(spec: Spec) -> Pipeline:
+        return Pipeline(blueprint_of(spec, asked.instance), accept_new_ledger=asked.accept_new_ledger)
+
+    return Supervisor(specs, lambda spec: Supervised(spec, asked.instance, confirmed=good.keep, start=start), first)
+
+
+def _paths(specs: tuple[str, ...], instance_name: str | None) -> tuple[str, ...]:
+    if instance_name:
+        specs = (*specs, _found(instance_name.rpartition("-")[0]))
+    if not specs:
+        raise click.UsageError("name a spec, a folder of specs, or --instance")
+    return specs
+
+
+def _load(settings: Settings, files: Specs, *, last_good: bool) -> list[Spec]:
     """All specs, or exit 78 with the findings of all of them."""
     from stockifyd.spec import load_all, spec_files  # noqa: PLC0415
 
-    if instance_name:
-        paths = (*paths, _found(instance_name.rpartition("-")[0]))
-    if not paths:
-        raise click.UsageError("name a spec, a folder of specs, or --instance")
-    loaded = load_all(spec_files(paths), settings.registry)
+    loaded = load_all(spec_files(files.paths), settings.registry)
     for one in loaded:
         for finding in one.findings:
             click.echo(str(finding), err=True)
+    if last_good:
+        loaded = [one if one.spec else _last_good(settings, one) for one in loaded]
     if not loaded or any(one.spec is None for one in loaded):
         sys.exit(EX_CONFIG)
     return [one.spec for one in loaded if one.spec]
+
+
+def _last_good(settings: Settings, broken: Loaded) -> Loaded:
+    """The one before, where there is one."""
+    from stockifyd.daemon.specs import LastGood, state_folder  # noqa: PLC0415
+
+    good = LastGood(state_folder() / "last-good").load(broken.path, settings.registry)
+    if good is None or good.spec is None:
+        click.echo(f"stockifyd: {broken.path}: there is no last good spec in {state_folder()}", err=True)
+        return broken
+    click.echo(f"stockifyd: {broken.path} has errors: its last good spec is run", err=True)
+    return good
 
 
 def _found(name: str) -> str:

@@ -18,9 +18,17 @@ EX_CONFIG = 78
 """A bad spec: systemd does not restart on it."""
 
 COMMANDS = {
+    "graph": "stockifyd.cli.graph:graph",
+    "pause": "stockifyd.cli.operate:pause",
+    "plan": "stockifyd.cli.plan:plan",
     "plugins": "stockifyd.cli.plugins:plugins",
+    "reload": "stockifyd.cli.reload:reload",
+    "resume": "stockifyd.cli.operate:resume",
     "run": "stockifyd.cli.run:run",
     "schema": "stockifyd.cli.schema:schema",
+    "status": "stockifyd.cli.status:status",
+    "tap": "stockifyd.cli.tap:tap",
+    "test": "stockifyd.cli.test:test",
     "validate": "stockifyd.cli.validate:validate",
 }
 """Commands of ours, imported when they are called. Those of plugins come after them and cannot take their names."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from stockifyd.cli.settings import Settings
-from stockifyd.spec import Loaded, load_all
-from stockifyd.spec.guarantee import PLAIN
+
+if TYPE_CHECKING:  # `--help` imports this module, and needs no spec
+    from stockifyd.spec import Loaded
 
 
 @click.command()
@@ -18,6 +19,8 @@ from stockifyd.spec.guarantee import PLAIN
 @click.pass_obj
 def validate(settings: Settings, /, specs: tuple[str, ...], *, as_json: bool) -> None:
     """Check specs without a network. Exit code 1 if one has an error; warnings are no errors."""
+    from stockifyd.spec import load_all  # noqa: PLC0415  see above
+
     loaded = load_all(specs, settings.registry, strict=False)
     ok = all(one.ok for one in loaded)
     if as_json:
@@ -30,6 +33,8 @@ def validate(settings: Settings, /, specs: tuple[str, ...], *, as_json: bool) ->
 
 
 def _print(loaded: Loaded) -> None:
+    from stockifyd.spec.guarantee import PLAIN  # noqa: PLC0415  see above
+
     for finding in loaded.findings:
         click.echo(str(finding))
     if loaded.guarantee is None:

@@ -1,4 +1,4 @@
-"""The process: runs pipelines side by side, answers signals, and knows how it should end."""
+"""The process: pipelines under supervision, signals, watched files, the control socket, and how it should end."""
 
 from __future__ import annotations
 
@@ -6,16 +6,26 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from stockifyd.daemon import progress
+from stockifyd.api import Drift
+from stockifyd.daemon import progress, watching
+from stockifyd.daemon.blockers import Blockers
+from stockifyd.daemon.control import Control
 from stockifyd.daemon.http import Http
+from stockifyd.daemon.leftovers import remember_owners
 from stockifyd.daemon.logs import LineHandler
 from stockifyd.daemon.loop import LoopLag
 from stockifyd.daemon.metrics import Metrics
+from stockifyd.daemon.notify import Notify
+from stockifyd.daemon.specs import Specs
 from stockifyd.daemon.status import PipelineStatus, Watch
-from stockifyd.runtime.pipeline import Pipeline, State
-from stockifyd.runtime.tasks import GaveUpError
+from stockifyd.daemon.supervisor import Supervisor
+from stockifyd.daemon.wellbeing import Wellbeing
+from stockifyd.runtime.tasks import cancelled
 
 EX_OK, EX_FAILED = 0, 70
 SAMPLE_SECS = 1.0
@@ -23,59 +33,96 @@ SAMPLE_SECS = 1.0
 log = logging.getLogger("stockifyd.daemon")
 
 
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where the daemon can be asked: `listen` is HOST:PORT, for reading; `control` the folder of the control socket."""
+
+    listen: str = ""
+    token: str = ""
+    control: Path | None = None
+
+
+NO_DOORS = Doors()
+
+
 class Daemon:
     """Exit code 0 when all pipelines are finished or were stopped, 70 where one failed for good."""
 
-    def __init__(self, pipelines: Sequence[Pipeline], *, console: LineHandler | None = None, token: str = "") -> None:
-        self._pipelines = pipelines
-        self._watches = [Watch(pipeline) for pipeline in pipelines]
-        self._console = console
-        self._loop_lag = LoopLag()
-        self._http = Http(self.statuses, Metrics(self.statuses, self._loop_lag.worst), token=token)
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        *,
+        specs: Specs | None = None,
+        console: LineHandler | None = None,
+        doors: Doors = NO_DOORS,
+    ) -> None:
+        self._supervisor, self._specs, self._console = supervisor, specs, console
+        self._doors = doors
+        self._watches: dict[str, Watch] = {}
+        self._loop_lag, self._notify = LoopLag(), Notify()
+        self._wellbeing = Wellbeing(self.statuses, self._notify)
+        metrics = Metrics(self.statuses, self._loop_lag.worst)
+        self._http = Http(self.statuses, metrics, token=self._doors.token)
+        self._control = Control(supervisor, self.statuses, metrics)
+        self._reloading: asyncio.Task[None] | None = None
         self._is_stopping = False
 
     def statuses(self) -> list[PipelineStatus]:
         """All pipelines, now."""
-        return [watch.status() for watch in self._watches]
+        pipelines = self._supervisor.pipelines
+        self._watches = {name: self._watches.get(name) or Watch(one) for name, one in pipelines.items()}
+        return [watch.status() for watch in self._watches.values()]
 
-    async def run(self, listen: str = "") -> int:
-        """Run until all pipelines have ended; the exit code. Drift where `listen` cannot be."""
+    async def run(self) -> int:
+        """Run until all pipelines have ended; the exit code. Drift where a door cannot be opened."""
+        remember_owners(asyncio.get_running_loop())
         self._answer_signals()
-        beside = [asyncio.create_task(self._loop_lag.run()), asyncio.create_task(self._watch())]
+        beside: list[asyncio.Task[None]] = []
         try:
-            if listen:
-                log.info("status page on %s", await self._http.start(listen))
-            await asyncio.gather(*(self._run_one(pipeline) for pipeline in self._pipelines))
+            await self._open_doors()
+            beside = [asyncio.create_task(work) for work in self._beside()]
+            await self._supervisor.run()
         finally:
             for task in beside:
-                task.cancel()
+                await cancelled(task)
+            await self._control.stop()
             await self._http.stop()
             if self._console:
                 self._console.show("")
-        return EX_FAILED if any(p.state is State.FAILED for p in self._pipelines) else EX_OK
+        return EX_FAILED if self._supervisor.failed else EX_OK
 
-    async def _run_one(self, pipeline: Pipeline) -> None:
-        """One pipeline; what it fails of is its own."""
-        try:
-            await pipeline.run()
-        except GaveUpError as error:
-            pipeline.log.error("failed: %s", error)  # noqa: TRY400 - no bug, so no traceback
-        except Exception:
-            pipeline.log.exception("failed: this is a bug in stockifyd; the offsets did not move past what is stored")
+    def _beside(self) -> list[Coroutine[Any, Any, None]]:
+        """What goes on beside the pipelines."""
+        work = [self._loop_lag.run(), Blockers().run(), self._sample(), self._wellbeing.run()]
+        if self._specs is not None:
+            specs = self._specs
+            work.append(watching.watch(lambda: specs.folders, self._supervisor.look))
+        return work
 
-    async def _watch(self) -> None:
+    async def _open_doors(self) -> None:
+        if self._doors.control is not None:
+            try:
+                log.debug("control socket %s", await self._control.start(self._doors.control))
+            except Drift as error:  # pipelines are more than the commands that look after them
+                log.warning("there is no control socket: %s\n  HINT: %s", error.reason, error.hint)
+        if self._doors.listen:
+            log.info("status page on %s", await self._http.start(self._doors.listen))
+
+    async def _sample(self) -> None:
+        self._notify.ready(self._wellbeing.line())
         while True:
-            for watch in self._watches:
+            for watch in self._watches.values():
                 watch.sample()
+            statuses = self.statuses()
             if self._console:
-                self._console.show(progress.line(self.statuses()))
+                self._console.show(progress.line(statuses))
             await asyncio.sleep(SAMPLE_SECS)
 
     def _answer_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._resume)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
 
     def _stop(self, number: signal.Signals) -> None:
         """The first time drain; the second time leave at once, which a ledger makes safe."""
@@ -85,10 +132,19 @@ class Daemon:
             os._exit(128 + number)
         self._is_stopping = True
         log.info("%s: draining", number.name)
-        for pipeline in self._pipelines:
-            pipeline.stop()
+        self._notify.stopping()
+        self._supervisor.stop()
 
-    def _resume(self) -> None:
-        """SIGHUP: an operator has mended what halted a pipeline."""
-        for pipeline in self._pipelines:
-            pipeline.resume()
+    def _reload(self) -> None:
+        """SIGHUP: read the files again, and resume what is halted: an operator has mended something."""
+
+        async def reload() -> None:
+            self._notify.reloading()
+            await self._supervisor.reload(resume=True)
+            self._notify.ready(self._wellbeing.line())
+
+        if self._specs is None:
+            for one in self._supervisor.pipelines.values():
+                one.pipeline.resume()
+        elif self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(reload(), name="daemon reload")

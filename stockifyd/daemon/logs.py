@@ -62,7 +62,8 @@ def set_up(log_format: str, level: str) -> LineHandler:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    for chatty in ("asyncio", "watchfiles"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     return handler
 
 

@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from stockifyd.daemon.status import PipelineStatus
-from stockifyd.runtime.pipeline import State
+from stockifyd.runtime.state import State
 
 
 class Metrics(Collector):
@@ -47,13 +47,20 @@ def _tasks() -> int:
 
 def _counts(statuses: list[PipelineStatus]) -> Iterable[Metric]:
     counted = CounterMetricFamily("stockifyd_messages", "Messages by what became of them.", labels=["pipeline", "outcome"])
+    reloads = CounterMetricFamily("stockifyd_reloads", "Reloads by what became of them.", labels=["pipeline", "outcome"])
+    restarts = CounterMetricFamily(
+        "stockifyd_restarts", "How often a pipeline that failed was started again.", labels=["pipeline"]
+    )
     rewinds = CounterMetricFamily("stockifyd_rewinds", "How often partitions were claimed anew.", labels=["pipeline"])
     for s in statuses:
         counted.add_metric([s.name, "fetched"], s.messages_fetched)
         counted.add_metric([s.name, "delivered"], s.messages_delivered)
         counted.add_metric([s.name, "rejected"], s.messages_rejected)
         rewinds.add_metric([s.name], s.rewinds)
-    return counted, rewinds
+        restarts.add_metric([s.name], s.restarts)
+        for outcome, count in s.reloads.items():
+            reloads.add_metric([s.name, outcome], count)
+    return counted, rewinds, restarts, reloads
 
 
 def _sinks(statuses: list[PipelineStatus]) -> Iterable[Metric]:

@@ -7,7 +7,7 @@ from collections import deque
 
 import msgspec
 
-from stockifyd.runtime.pipeline import Pipeline
+from stockifyd.daemon.supervised import Reloaded, Supervised
 
 
 class PartitionStatus(msgspec.Struct, frozen=True):
@@ -35,6 +35,10 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     duplicates: dict[str, int]
     dropped: dict[str, int]
     rewinds: int
+    restarts: int
+    reloads: dict[str, int]
+    last_reload: Reloaded | None
+    spec: str
     messages_per_sec: float
     rows_per_sec: float
     lag: int | None
@@ -45,14 +49,14 @@ class PipelineStatus(msgspec.Struct, frozen=True):
 class Watch:
     """Samples a pipeline's counters, so that rates can be told."""
 
-    def __init__(self, pipeline: Pipeline, *, over_secs: float = 5.0) -> None:
-        self.pipeline = pipeline
+    def __init__(self, supervised: Supervised, *, over_secs: float = 5.0) -> None:
+        self.supervised = supervised
         self._over = over_secs
         self._samples: deque[tuple[float, int, int]] = deque()
 
     def sample(self) -> None:
         """Note the counters of this moment; called about once a second."""
-        counters = self.pipeline.counters
+        counters = self.supervised.pipeline.counters
         now = time.monotonic()
         self._samples.append((now, counters.delivered, sum(counters.rows.values())))
         while len(self._samples) > 2 and now - self._samples[0][0] > self._over:  # noqa: PLR2004
@@ -60,15 +64,15 @@ class Watch:
 
     def status(self) -> PipelineStatus:
         """The pipeline now."""
-        pipeline, counters = self.pipeline, self.pipeline.counters
+        one, pipeline, counters = self.supervised, self.supervised.pipeline, self.supervised.pipeline.counters
         messages, rows = self._rates()
         lags = pipeline.lag()
         lag = sum(lags.values()) if lags else None
         partitions = [PartitionStatus(p.topic, p.number, n, lags.get(p)) for p, n in sorted(pipeline.checkpoint.items())]
         return PipelineStatus(
             name=pipeline.name,
-            state=pipeline.state.value,
-            reason=pipeline.reason,
+            state=one.state.value,
+            reason=one.reason,
             hint=pipeline.trouble.hint if pipeline.trouble else "",
             instance_id=pipeline.instance.id,
             total_instances=pipeline.instance.total,
@@ -79,6 +83,10 @@ class Watch:
             duplicates=dict(counters.duplicates),
             dropped=dict(counters.dropped),
             rewinds=counters.rewinds,
+            restarts=one.restarts,
+            reloads=dict(one.reloads),
+            last_reload=one.last,
+            spec=one.spec.path,
             messages_per_sec=round(messages, 1),
             rows_per_sec=round(rows, 1),
             lag=lag,

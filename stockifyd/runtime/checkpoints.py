@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from stockifyd.api import Batch, Partition, Source, StockifydError
@@ -16,16 +16,24 @@ class Checkpoints:
 
     def __init__(self, source: Source[Any], timing: Timing, log: logging.Logger) -> None:
         self.durable: dict[Partition, int] = {}
+        self.known: dict[Partition, int] = {}
+        """The same of every partition that was ever ours, as far as we have seen it."""
         self._uncommitted: dict[Partition, int] = {}
         self._source = source
         self._timing = timing
         self._log = log
         self._one_at_a_time = asyncio.Lock()
 
+    def claimed(self, offsets: Mapping[Partition, int]) -> None:
+        """These are ours, and durable so far."""
+        self.durable.update(offsets)
+        self.known.update(offsets)
+
     def reached(self, batch: Batch) -> None:
         """A batch is durable in every required sink."""
         moved = {partition: span.next for partition, span in batch.advance.items()}
         self.durable |= moved
+        self.known |= moved
         self._uncommitted |= moved
 
     def forget(self, partitions: Collection[Partition]) -> None:

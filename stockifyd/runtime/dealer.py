@@ -25,6 +25,11 @@ class Dealer:
         self._failed = failed
         self._is_halted = False
         self._generation = 0
+        self._continue_at: dict[Partition, int] = {}
+
+    def continue_at(self, offsets: Mapping[Partition, int]) -> None:
+        """A ledger that does not know a partition yet begins there, at its next claim: it takes another one's place."""
+        self._continue_at = dict(offsets)
 
     def deal_to(self, lanes: list[Lane]) -> None:
         """These lanes from now on; nothing is claimed in them yet."""
@@ -87,7 +92,7 @@ class Dealer:
         self._counters.rebalances += 1
         try:
             with self._breaker.watching(CLAIMING):
-                found = await self._claim_in_lanes(starts, committed or {})
+                found = await self._claim_in_lanes(*self._begin(starts, committed or {}))
         except (Unavailable, Retry) as error:
             self._breaker.broken(CLAIMING, error)
             raise
@@ -97,8 +102,17 @@ class Dealer:
         self._breaker.mended(CLAIMING)
         if generation != self._generation:
             raise Fenced("the pipeline began anew while partitions were claimed")
-        self._checkpoints.durable.update(found)
+        self._checkpoints.claimed(found)
+        for partition in found:
+            self._continue_at.pop(partition, None)
         return found
+
+    def _begin(
+        self, starts: Mapping[Partition, int], committed: Mapping[Partition, int]
+    ) -> tuple[Mapping[Partition, int], Mapping[Partition, int]]:
+        """Where partitions begin that no ledger knows, and what the source remembers of the others."""
+        at = self._continue_at
+        return {p: at.get(p, start) for p, start in starts.items()}, {p: n for p, n in committed.items() if p not in at}
 
     async def _claim_in_lanes(self, starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> dict[Partition, int]:
         found: dict[Partition, int] = {}

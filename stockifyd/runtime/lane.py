@@ -6,6 +6,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from stockifyd.api import Batch, Message, Partition, Span
 from stockifyd.runtime.buffer import Buffer
@@ -22,19 +23,23 @@ OVERLAP = 2  # a batch is made while another is written
 NOT_OURS = sys.maxsize
 
 
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What a lane works with: its own components, and the ways to them."""
+
+    transforms: Transforms
+    ledgers: Ledgers
+    delivery: Delivery
+    side_sinks: Sequence[SideSink] = ()
+
+
 class Lane:
     """Batches of its partitions, from `accept` to durable. `run` does the work until it is cancelled."""
 
-    def __init__(
-        self, transforms: Transforms, ledgers: Ledgers, delivery: Delivery, *, shared: Shared, side_sinks: Sequence[SideSink] = ()
-    ) -> None:
+    def __init__(self, equipment: Equipment, *, shared: Shared) -> None:
         self.buffer = Buffer()
-        self.ledgers = ledgers
-        self._transforms = transforms
-        self._delivery = delivery
+        self._equipment = equipment
         self._shared = shared
-        self._options = shared.options
-        self._side_sinks = side_sinks
         self._expected: dict[Partition, int] = {}
         self._base: dict[Partition, int] = {}
         self._positions: Mapping[Partition, int] = {}
@@ -44,6 +49,17 @@ class Lane:
         self._slots = asyncio.Semaphore(OVERLAP)
         self._rows_a_message = shared.options.batch_max_rows / FIRST_MESSAGES
         self._is_ending = False
+        self._may_make = asyncio.Event()
+        self._may_make.set()
+
+    @property
+    def ledgers(self) -> Ledgers:
+        return self._equipment.ledgers
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is in flight."""
+        return not self._in_flight
 
     @property
     def holds_only_lost(self) -> bool:
@@ -107,7 +123,7 @@ class Lane:
         """Make, write and look, side by side; raises what stops the lane."""
         try:
             async with asyncio.TaskGroup() as group:
-                for side in self._side_sinks:
+                for side in self._equipment.side_sinks:
                     group.create_task(side.run())
                 group.create_task(self._make())
                 group.create_task(self._write())
@@ -120,6 +136,24 @@ class Lane:
         while self.buffer or self._in_flight:
             self._settled.clear()
             await self._settled.wait()
+
+    async def settled(self) -> None:
+        """Returns when nothing is in flight."""
+        while self._in_flight:
+            self._settled.clear()
+            await self._settled.wait()
+
+    def hold(self) -> None:
+        """Make no more batches until `go_on`; what comes waits."""
+        self._may_make.clear()
+
+    def go_on(self) -> None:
+        """Make batches again."""
+        self._may_make.set()
+
+    def refit(self, equipment: Equipment) -> None:
+        """Work with these from now on. Only while `run` is not running and nothing is in flight."""
+        self._equipment = equipment
 
     def end(self) -> None:
         """Make no more batches: what is in flight is the last."""
@@ -148,7 +182,7 @@ class Lane:
             await self._slots.acquire()
             batch = await self._next_batch()
             self._in_flight.append(batch)
-            made = await self._transforms.apply(batch)
+            made = await self._equipment.transforms.apply(batch)
             self._shared.counters.batches += 1
             if made.messages:
                 seen = made.row_count / len(made.messages)
@@ -159,18 +193,19 @@ class Lane:
         while True:
             await self.buffer.filled()
             await self._linger()
+            await self._may_make.wait()
             if self._is_ending:
                 continue
-            most = max(1, int(self._options.batch_max_rows / self._rows_a_message))
-            messages = self.buffer.take(self._options.batch_max_bytes, most)
+            most = max(1, int(self._shared.options.batch_max_rows / self._rows_a_message))
+            messages = self.buffer.take(self._shared.options.batch_max_bytes, most)
             if advance := self._advance(messages):
                 return Batch(tuple(messages), advance=advance)
 
     async def _linger(self) -> None:
         """Wait for a batch to fill, where the options say so."""
-        until = time.monotonic() + self._options.linger_ms / 1000
-        most = max(1, int(self._options.batch_max_rows / self._rows_a_message))
-        while (left := until - time.monotonic()) > 0 and not self.buffer.is_full(self._options.batch_max_bytes, most):
+        until = time.monotonic() + self._shared.options.linger_ms / 1000
+        most = max(1, int(self._shared.options.batch_max_rows / self._rows_a_message))
+        while (left := until - time.monotonic()) > 0 and not self.buffer.is_full(self._shared.options.batch_max_bytes, most):
             await self.buffer.more(left)
 
     def _advance(self, messages: Sequence[Message]) -> dict[Partition, Span]:
@@ -188,8 +223,8 @@ class Lane:
         while True:
             batch = await self._made.get()
             began = time.perf_counter()
-            for part in parts(batch, self._options.batch_max_rows):
-                done = await self._delivery.deliver(part)
+            for part in parts(batch, self._shared.options.batch_max_rows):
+                done = await self._equipment.delivery.deliver(part)
                 self._shared.delivered(done, time.perf_counter() - began)
             self._in_flight.pop(0)
             self._settled.set()

@@ -18,11 +18,28 @@ ACCEPT_HINT = (
 class Ledgers:
     """Claims, looks and gaps over all ledger sinks of a lane. The lock keeps a sink to one call at a time."""
 
-    def __init__(self, sinks: Sequence[Sink[Any]], *, accept_new: bool = False) -> None:
+    def __init__(self, sinks: Sequence[Sink[Any]], *, accept_new: bool = False, continued: Ledgers | None = None) -> None:
         self.sinks: tuple[LedgerSink[Any], ...] = tuple(s for s in sinks if isinstance(s, LedgerSink))
         self.locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.next: dict[str, dict[Partition, int]] = {sink.context.name: {} for sink in self.sinks}
         self._accept_new = accept_new
+        self._new = [sink for sink in self.sinks if continued is None or sink not in continued.sinks]
+        if continued is not None:
+            self.locks.update(continued.locks)
+            self.next.update({name: at for name, at in continued.next.items() if name in self.next and not self._is_new(name)})
+
+    def _is_new(self, name: str) -> bool:
+        return any(sink.context.name == name for sink in self._new)
+
+    async def take_over(self, at: Mapping[Partition, int]) -> bool:
+        """Claim partitions in the ledgers that others did not continue; whether all of them are there."""
+        is_there = True
+        for sink in self._new if at else ():
+            async with self.locks[id(sink)]:
+                answer = await sink.claim(at)
+            self.next[sink.context.name].update(answer)
+            is_there &= all(answer.get(partition) == offset for partition, offset in at.items())
+        return is_there
 
     async def claim(self, starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> dict[Partition, int]:
         """Own the partitions in every ledger; answer with the least of their offsets."""

@@ -27,13 +27,17 @@ class Pump:
         self._dealer = dealer
         self._breaker = shared.breaker
         self._timing = shared.timing
-        self._limit_bytes = BATCHES_WAITING * shared.options.batch_max_bytes * shared.options.lanes
+        self._shared = shared
         self._failed = failed
         self._pauses: set[str] = set()
         self._again = asyncio.Event()
         self._is_running = self._is_stopping = False
         self._fruitless = 0
         self._log: logging.Logger = source.context.log
+
+    @property
+    def _limit_bytes(self) -> int:
+        return BATCHES_WAITING * self._shared.options.batch_max_bytes * self._shared.options.lanes
 
     def pause(self, why: str) -> None:
         """Keep the source paused until `resume` with the same reason."""

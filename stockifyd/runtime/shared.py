@@ -11,6 +11,7 @@ from stockifyd.runtime.attempts import Attempts
 from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.counters import Counters
 from stockifyd.runtime.rejects import Rejects
+from stockifyd.runtime.taps import Taps
 from stockifyd.runtime.timing import Timing
 from stockifyd.spec.model import Delivery
 
@@ -28,9 +29,16 @@ class Shared:
     breaker: Breaker
     delivered: Delivered
     counters: Counters = field(default_factory=Counters)
+    taps: Taps = field(default_factory=Taps)
     rejects: Rejects | None = field(init=False)
     attempts: Attempts = field(init=False)
 
     def __post_init__(self) -> None:
-        self.rejects = Rejects() if self.options.on_drift == "halt" else None
+        self.rejects = None
         self.attempts = Attempts(self.breaker, self.timing, self.log)
+        self.use(self.options)
+
+    def use(self, options: Delivery) -> None:
+        """Other options from now on."""
+        self.options = options
+        self.rejects = (self.rejects or Rejects()) if options.on_drift == "halt" else None

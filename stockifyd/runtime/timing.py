@@ -20,6 +20,8 @@ class Timing:
     head_start_secs: float = 0.02
     release_secs: float = 3.0
     close_secs: float = 5.0
+    open_secs: float = 15.0
+    hold_secs: float = 10.0
     silence_secs: float = 10.0
     fences_a_minute: int = 3
     journal_secs: float = 1.0

@@ -11,6 +11,7 @@ from stockifyd.api import Batch, Reject, Transform
 from stockifyd.runtime.attempts import bug
 from stockifyd.runtime.isolation import marked, take_out_named
 from stockifyd.runtime.shared import Shared
+from stockifyd.runtime.taps import SOURCE
 
 
 class Transforms:
@@ -22,9 +23,13 @@ class Transforms:
 
     async def apply(self, batch: Batch) -> Batch:
         """The batch as it leaves the last transform, with the dead letters of all."""
-        began = time.perf_counter()
+        began, taps = time.perf_counter(), self._shared.taps
+        if taps.is_open:
+            taps.passed(SOURCE, batch)
         for transform in self._transforms:
             batch = await self._isolating(transform, batch)
+            if taps.is_open:
+                taps.passed(transform.context.name, batch)
         self._shared.counters.transform_secs += time.perf_counter() - began
         return batch
 

@@ -49,6 +49,10 @@ class Document:
         mark = parent.keys.get(str(path[-1])) if isinstance(parent, MapNode) else None
         self.note(mark or self.mark(path), path, fact, hint)
 
+    def finding(self, path: Path, fact: str, hint: str = "") -> Finding:
+        """What is wrong at the value of a path, for the caller to keep."""
+        return Finding(self.file, self.mark(path), dotted(path), one_line(fact), one_line(hint))
+
     def note(self, mark: Mark, path: Path, fact: str, hint: str = "", *, severity: Literal["error", "warning"] = "error") -> None:
         finding = Finding(self.file, mark, dotted(path), one_line(fact), one_line(hint), severity)
         room = sum(f.severity == severity for f in self.findings) < MAX_FINDINGS  # warnings must not crowd out an error
@@ -118,8 +122,11 @@ def _below(node: Node, step: str | int) -> Node | None:
     return node.items[step] if isinstance(node, ListNode) and isinstance(step, int) and step < len(node.items) else None
 
 
-def read(file: str, content: bytes, environ: Mapping[str, str], *, strict: bool) -> Document:
-    """The document in a file's bytes. `strict`: a placeholder that nothing stands behind is an error, else a warning."""
+def read(file: str, content: bytes, environ: Mapping[str, str] | None, *, strict: bool) -> Document:
+    """The document in a file's bytes. `strict`: a placeholder that nothing stands behind is an error, else a warning.
+
+    Without `environ` there are no placeholders: a dollar is a dollar.
+    """
     document = Document(file)
     try:
         document.root, flaws = parse(decode(content))
@@ -128,7 +135,8 @@ def read(file: str, content: bytes, environ: Mapping[str, str], *, strict: bool)
         return document
     for flaw in flaws:
         document.note(flaw.mark, (), flaw.fact, flaw.hint)
-    reader = _Reader(document, Surroundings(environ, FilePath(file).parent), strict=strict)
+    around = None if environ is None else Surroundings(environ, FilePath(file).parent)
+    reader = _Reader(document, around, strict=strict)
     document.data = reader.value(document.root, ())
     return document
 
@@ -136,7 +144,7 @@ def read(file: str, content: bytes, environ: Mapping[str, str], *, strict: bool)
 class _Reader:
     """Turns nodes into values. Recursion is bounded: nodes are no deeper than MAX_DEPTH."""
 
-    def __init__(self, document: Document, around: Surroundings, *, strict: bool) -> None:
+    def __init__(self, document: Document, around: Surroundings | None, *, strict: bool) -> None:
         self._document, self._around = document, around
         self._severity: Literal["error", "warning"] = "error" if strict else "warning"
 
@@ -145,12 +153,12 @@ class _Reader:
             return {key: self.value(below, (*path, key)) for key, below in node.items.items()}
         if isinstance(node, ListNode):
             return [self.value(below, (*path, i)) for i, below in enumerate(node.items)]
-        if "$" in node.text:
-            return self._interpolated(node, path)
+        if "$" in node.text and self._around is not None:
+            return self._interpolated(node, self._around, path)
         return self._typed(node.text, node, path)
 
-    def _interpolated(self, node: ScalarNode, path: Path) -> Any:
-        done = interpolate(node.text, self._around)
+    def _interpolated(self, node: ScalarNode, around: Surroundings, path: Path) -> Any:
+        done = interpolate(node.text, around)
         self._tell(done, path)
         unknown = bool(done.missing or done.wrong)
         value = node.text if unknown else self._typed(done.text, node, path)

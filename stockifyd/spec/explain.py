@@ -43,7 +43,12 @@ _LIMITS = {
 
 def check_shape(document: Document, registry: Registry) -> None:
     """Compare a document with the schema of its pipeline and note all that does not fit."""
-    validator = Draft7Validator(compose(registry))
+    check_against(compose(registry), document, registry)
+
+
+def check_against(schema: Schema, document: Document, registry: Registry) -> None:
+    """Compare a document with a schema and note all that does not fit."""
+    validator = Draft7Validator(schema)
     for error in _settled(document, validator):
         _Explanation(document, registry, error).note()
         if document.full:

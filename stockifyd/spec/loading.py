@@ -18,6 +18,8 @@ from stockifyd.spec.parts import Parts, read_parts
 from stockifyd.spec.rules import check_rules, pipeline_guarantee
 
 SUFFIXES = (".yaml", ".yml")
+CASES_SUFFIX = ".test"
+"""What a test file's name has before its suffix: `storage.test.yaml` is no spec."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Promise:
 class Loaded:
     """What became of a file. `spec` is there if no error was found and every value is known.
 
+    `sketch` is there also where placeholders have nothing behind them: to look at and to test, never to run.
     `guarantee` and `promises` are there as soon as the types of source and sinks are.
     """
 
@@ -42,6 +45,7 @@ class Loaded:
     pipeline: str = ""
     guarantee: Guarantee | None = None
     promises: tuple[Promise, ...] = ()
+    sketch: Spec | None = None
 
     @property
     def ok(self) -> bool:
@@ -70,14 +74,15 @@ def loads(
     parts = read_parts(document, registry)
     check_rules(document, parts)
     findings = tuple(sorted(document.findings, key=lambda f: f.mark))
-    name = document.value(("name",))
+    name, sketch = document.value(("name",)), _sketch(document, parts, file, content=content)
     return Loaded(
         path=file,
-        spec=_spec(document, parts, file),
+        spec=None if document.missing_below(()) else sketch,
         findings=findings,
         pipeline=name if isinstance(name, str) else "",
         guarantee=pipeline_guarantee(parts),
         promises=_promises(parts),
+        sketch=sketch,
     )
 
 
@@ -92,18 +97,22 @@ def load_all(
         if one.pipeline and one.pipeline in seen:
             fact = f"pipeline {quoted(one.pipeline)} is in {seen[one.pipeline]} already"
             clash = Finding(one.path, Mark(), "name", fact, "give it a name of its own")
-            one = replace(one, spec=None, findings=(*one.findings, clash))
+            one = replace(one, spec=None, sketch=None, findings=(*one.findings, clash))
         seen.setdefault(one.pipeline, one.path)
         done.append(one)
     return done
 
 
 def spec_files(paths: Iterable[str | Path]) -> list[Path]:
-    """Files as they are; of a folder its YAML files, by name."""
+    """Files as they are; of a folder its YAML files that are no test files, by name."""
     found = list[Path]()
     for path in map(Path, paths):
-        found += sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file()) if path.is_dir() else [path]
+        found += sorted(p for p in path.iterdir() if _is_spec(p)) if path.is_dir() else [path]
     return found
+
+
+def _is_spec(path: Path) -> bool:
+    return path.suffix in SUFFIXES and not path.stem.endswith(CASES_SUFFIX) and path.is_file()
 
 
 def _promises(parts: Parts) -> tuple[Promise, ...]:
@@ -113,10 +122,10 @@ def _promises(parts: Parts) -> tuple[Promise, ...]:
     return tuple(Promise(s.name, of_sink(source, s.entry.component) if s.required else None, s.required) for s in parts.sinks)
 
 
-def _spec(document: Document, parts: Parts, file: str) -> Spec | None:
+def _sketch(document: Document, parts: Parts, file: str, *, content: bytes) -> Spec | None:
     guarantee = pipeline_guarantee(parts)
     source = parts.source.spec() if parts.source else None
-    unknown = document.failed or document.missing_below(()) or any(part.config is None for part in parts.all())
+    unknown = document.failed or any(part.config is None for part in parts.all())
     if unknown or source is None or parts.delivery is None or guarantee is None:
         return None
     made = {part.path: part.spec() for part in parts.all()}
@@ -129,4 +138,5 @@ def _spec(document: Document, parts: Parts, file: str) -> Spec | None:
         guarantee=guarantee,
         dead_letters=made[parts.dead_letters.path] if parts.dead_letters else None,
         path=file,
+        content=content,
     )

@@ -29,6 +29,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["halt", "continue"],
         Meta(description="Where too many messages are rejected: halt, or make dead letters of them all."),
     ] = "halt"
+    confirm_secs: Annotated[
+        float,
+        Meta(ge=0, description="After a reload: halted, failed or waiting within this time, the spec before is taken back."),
+    ] = 30.0
     drain_secs: Annotated[float, Meta(gt=0, description="At a stop, the time a batch in flight has to finish.")] = 20.0
 
 
@@ -56,6 +60,8 @@ class Spec:
     guarantee: Guarantee
     dead_letters: ComponentSpec | None = None
     path: str = field(default="", compare=False)
+    content: bytes = field(default=b"", compare=False, repr=False)
+    """The file as it was read."""
 
 
 @dataclass(frozen=True, slots=True)

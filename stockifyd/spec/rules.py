@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from stockifyd.api import LedgerSink, Sink, StockifydError, Tables, Transform
-from stockifyd.spec.build import make, tables_after
+from stockifyd.spec.build import around, make, tables_after
 from stockifyd.spec.document import Document
 from stockifyd.spec.findings import Path, did_you_mean, quoted
 from stockifyd.spec.guarantee import PLAIN, STRONGEST_FIRST, of_sink, weakest
+from stockifyd.spec.locate import locate
 from stockifyd.spec.model import Guarantee
 from stockifyd.spec.nodes import MapNode, Node, ScalarNode
 from stockifyd.spec.parts import DEAD_LETTERS, Part, Parts, bug, report_it
@@ -96,10 +97,12 @@ def _arriving(document: Document, transforms: Sequence[Part]) -> Tables | None:
         if spec is None or tables is None:
             return None
         try:
-            after = tables_after(cast("Transform[Any]", make(spec, "validate", tables=tables)), tables)
+            after = tables_after(cast("Transform[Any]", make(spec, around("validate"), tables)), tables)
             tables = None if after is None else dict(after)
         except (ValueError, StockifydError) as error:
-            document.report(part.path, document.scrub(bug(error) if isinstance(error, StockifydError) else str(error)))
+            said = bug(error) if isinstance(error, StockifydError) else str(error)
+            at, fact = locate(said, document.value(part.path), lambda _: None)
+            document.report((*part.path, *at), document.scrub(fact))
             return None
         except Exception as error:  # noqa: BLE001  the author's code
             document.report(
@@ -114,7 +117,7 @@ def _check_wants(document: Document, sink: Part, arriving: Tables) -> None:
     if spec is None:
         return
     try:
-        wants = dict(cast("Sink[Any]", make(spec, "validate", tables=arriving)).wants())
+        wants = dict(cast("Sink[Any]", make(spec, around("validate"), arriving)).wants())
     except Exception as error:  # noqa: BLE001  the author's code
         document.report(
             sink.path, f"{sink.entry.type!r} cannot say its tables: {document.scrub(bug(error))}", report_it(sink.entry)

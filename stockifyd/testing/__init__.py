@@ -11,6 +11,7 @@ pytest.register_assert_rewrite(
     "stockifyd.testing.transform_contract",
 )
 
+from stockifyd.testing.cases import PipelineCase, pipeline_cases
 from stockifyd.testing.claims import FakeClock, MemoryClaims
 from stockifyd.testing.fakes import MemoryLedger, MemoryRows, MemorySink
 from stockifyd.testing.flow import flow, run
@@ -37,6 +38,7 @@ __all__ = [
     "MemorySource",
     "MemoryStore",
     "MemoryTopic",
+    "PipelineCase",
     "SinkContract",
     "SourceContract",
     "TransformContract",
@@ -46,5 +48,6 @@ __all__ = [
     "make_context",
     "make_message",
     "make_row",
+    "pipeline_cases",
     "run",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from stockifyd.api import Batch, Component, Context, Message, Partition, Position, Row, Span, Table, Tables, configure
+from stockifyd.api.components import utc_now
 
 PARTITION = Partition("contract")
 TABLE = "options"
@@ -37,11 +39,16 @@ def make_batch(
 
 
 def make_context(
-    name: str = "contract", tables: Tables | None = None, *, instance_id: int = 1, total_instances: int = 1
+    name: str = "contract",
+    tables: Tables | None = None,
+    *,
+    instance_id: int = 1,
+    total_instances: int = 1,
+    now: Callable[[], datetime] = utc_now,
 ) -> Context:
-    """A context as the runtime gives one; pipeline and consumer are called `contract`."""
+    """A context as the runtime gives one; pipeline and consumer are called `contract`. `now`: what time it says it is."""
     log = logging.getLogger(f"stockifyd.testing.{name}")
-    return Context("contract", name, log, instance_id, total_instances, consumer="contract", tables=tables)
+    return Context("contract", name, log, instance_id, total_instances, "contract", tables, now)
 
 
 def make(component: type[K], context: Context | None = None, /, **options: Any) -> K:

@@ -120,10 +120,21 @@ class Bed:
             "DATABASE_URL": database_url or self.database.url,
         }
 
-    def worker(self, instance: int = 1, total: int = 1, *, arguments: tuple[str, ...] = (), **where: str) -> Worker:
-        """An instance, started; ended with the bed at the latest. `where`: brokers, database_url."""
+    def worker(
+        self,
+        instance: int = 1,
+        total: int = 1,
+        *,
+        arguments: tuple[str, ...] = (),
+        plugins: tuple[Path, ...] = (),
+        **where: str,
+    ) -> Worker:
+        """An instance, started; ended with the bed at the latest. `plugins` are files; `where`: brokers, database_url."""
         log = self.folder / f"worker-{len(self.workers) + 1}.log"
-        one = Worker(self.spec, log, settings=self.settings(**where), instance=(instance, total), arguments=arguments)
+        settings = self.settings(**where) | {"XDG_STATE_HOME": str(self.folder / "state")}
+        if plugins:
+            settings["STOCKIFYD_PLUGINS"] = ":".join(map(str, plugins))
+        one = Worker(self.spec, log, settings=settings, instance=(instance, total), arguments=arguments)
         self.workers.append(one)
         return one.start()
 

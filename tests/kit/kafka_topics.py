@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.errors import CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
 from aiokafka.structs import OffsetAndMetadata
@@ -28,13 +28,16 @@ async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def create_topic(bootstrap: str, topic: str, partitions: int = 1, **configs: str) -> None:
-    """A new topic; options as `retention_ms="1000"`."""
+    """A new topic, which the broker knows when this returns; options as `retention_ms="1000"`."""
     async with admin(bootstrap) as client:
         settings = {name.replace("_", "."): value for name, value in configs.items()}
         answer = await client.create_topics([NewTopic(topic, partitions, 1, topic_configs=settings)])
-    for name, code, *message in answer.topic_errors:
-        if code:
-            raise RuntimeError(f"topic {name!r} was not created: {code} {message}")
+        for name, code, *message in answer.topic_errors:
+            if code:
+                raise RuntimeError(f"topic {name!r} was not created: {code} {message}")
+        async with asyncio.timeout(COORDINATOR_SECS):
+            while topic not in await client.list_topics():  # made by the controller, and heard of by the broker a moment later
+                await asyncio.sleep(0.05)
 
 
 async def delete_topic(bootstrap: str, topic: str) -> None:
@@ -112,3 +115,21 @@ async def produce_transaction(bootstrap: str, topic: str, values: Iterable[bytes
             await client.send(topic, value, partition=partition)
         await client.flush()
         await (client.abort_transaction() if abort else client.commit_transaction())
+
+
+async def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord]:
+    """Every record that a topic has now, partition after partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=50)
+    await consumer.start()
+    try:
+        await consumer._client.add_topic(topic)
+        tps = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        consumer.assign(tps)
+        ends = await consumer.end_offsets(tps)
+        found: list[ConsumerRecord] = []
+        while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found += records
+        return sorted(found, key=lambda record: (record.partition, record.offset))
+    finally:
+        await consumer.stop()

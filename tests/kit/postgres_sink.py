@@ -37,7 +37,7 @@ def make_sink(
 async def migrate(database: Database, *sinks: Postgres, readers: Sequence[str] = (), accept_database: bool = False) -> list[str]:
     """What `stockifyd migrate` does, for these sinks."""
     wishes = Wishes(url=database.owner_url, readers=tuple(readers), accept_database=accept_database)
-    session = sinks[0].connect()
+    session = sinks[0].store.connect()
     session.address = owner_address(sinks[0].config, wishes.url)
     try:
         async with session.transaction() as transaction:

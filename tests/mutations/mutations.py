@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SINK = "plugins/stockifyd_postgres/sink.py"
+STORE = "plugins/stockifyd_postgres/store.py"
 LEDGER = "plugins/stockifyd_postgres/ledger.py"
 MEMBER = "plugins/stockifyd_kafka/member.py"
 ASSIGNMENT = "plugins/stockifyd_kafka/assignment.py"
@@ -37,7 +37,7 @@ MUTATIONS = (
         "the swap is removed",
         (
             Change(LEDGER, "\nAND o.next_offset = u.base AND o.owner_epoch = u.epoch", ""),
-            Change(SINK, 'if standing != "base":\n                raise', 'if standing == "never":\n                raise'),
+            Change(STORE, 'if standing != "base":\n                raise', 'if standing == "never":\n                raise'),
         ),
         POSTGRES,
     ),
@@ -79,12 +79,12 @@ MUTATIONS = (
         "COMMIT is retried blindly",
         (
             Change(
-                SINK,
+                STORE,
                 "            return await self._resolved(self._doubt, error)",
                 "            raise Retry(error.reason) from error",
             ),
             Change(
-                SINK,
+                STORE,
                 'standing = await self.ledger.stands(transaction, batch.advance) if batch.advance else "base"',
                 'standing = "base"',
             ),
@@ -96,7 +96,7 @@ MUTATIONS = (
         "dead letters outside the transaction",
         (
             Change(
-                SINK,
+                STORE,
                 "                await letters.store(transaction, self.ledger, batch.rejected, pipeline=self.context.pipeline)\n"
                 "                await self.ledger.swap(transaction, batch.advance, batch)\n"
                 "            self._doubt = Doubt(batch.advance, receipt)\n"
@@ -120,7 +120,7 @@ MUTATIONS = (
         "a batch is split across two transactions",
         (
             Change(
-                SINK,
+                STORE,
                 "                receipt = await self.writer.write(transaction, loads)\n"
                 "                await letters.store(transaction, self.ledger, batch.rejected, pipeline=self.context.pipeline)\n"
                 "                await self.ledger.swap(transaction, batch.advance, batch)\n",

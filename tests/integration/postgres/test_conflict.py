@@ -57,10 +57,10 @@ async def test_after_a_conflict_a_hundred_batches_are_staged(opened: Any, market
     await sink.claim({TOPIC: 0})
     await sink.write(options_batch(0, 1))
     await sink.write(batch_of({1: option_rows(0, 4)}))
-    assert sink.writer.staged("options")
+    assert sink.store.writer.staged("options")
     for offset in range(2, 102):
         assert await sink.write(batch_of({offset: option_rows(offset, 1)})) == Receipt(rows=1)
-    assert not sink.writer.staged("options")
+    assert not sink.store.writer.staged("options")
 
 
 async def test_a_poison_row_is_named_on_the_staged_way(opened: Any) -> None:
@@ -69,7 +69,7 @@ async def test_a_poison_row_is_named_on_the_staged_way(opened: Any) -> None:
 
     sink = await opened(tables=tables("ignore"))
     await sink.claim({TOPIC: 0})
-    sink.writer.stage("options")
+    sink.store.writer.stage("options")
     bad = [
         tuple("C\0" if name == "option_type" else v for name, v in zip(COLUMNS, row, strict=True)) for row in option_rows(1, 1)
     ]
@@ -104,7 +104,7 @@ async def test_a_temporary_table_ends_with_its_transaction(opened: Any, market: 
     """Nothing stays on the server's connection that the pooler gives to another."""
     sink = await opened(tables=tables("ignore"))
     await sink.claim({TOPIC: 0})
-    sink.writer.stage("options")
+    sink.store.writer.stage("options")
     for offset in range(3):
         await sink.write(options_batch(offset, 1))
     assert market.sql("SELECT count(*) FROM pg_class WHERE relname LIKE 'stockifyd_stage%'") == "0"

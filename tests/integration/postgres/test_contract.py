@@ -55,8 +55,8 @@ class TestPostgres(LedgerContract[Postgres]):
         self.database.sql("ALTER TABLE gone RENAME TO rows; GRANT ALL ON stockifyd.offsets TO stockify_writer")
 
     async def _ask(self, sink: Postgres, sql: str) -> list[Any]:
-        session = sink.connect()
-        session.address = make_sink(self.database.owner_url).connect().address
+        session = sink.store.connect()
+        session.address = make_sink(self.database.owner_url).store.connect().address
         try:
             async with session.transaction() as transaction:
                 return await transaction.fetch(sql)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from kit.postgres_sink import COLUMNS, TOPIC, components, make_sink, message, option_rows
 from stockifyd.api import Batch, Config, Context, DeadLetter, Drift, Reject, Row, Span, Transform
-from stockifyd_postgres.dlq import dlq_command
+from stockifyd_postgres.commands import dlq_command
 
 Dlq = Callable[..., Any]
 

@@ -95,7 +95,9 @@ async def test_a_link_that_swallows_everything_ends(sink: Any, proxy: PostgresPr
     """Nothing answers and nothing closes: our own bound ends the wait."""
     monkeypatch.setattr(connection, "GRACE_SECS", 0.2)
     object.__setattr__(
-        sink.session, "options", type(sink.config)(tables=sink.config.tables, statement_timeout_ms=300, connect_timeout_secs=0.5)
+        sink.store.session,
+        "options",
+        type(sink.config)(tables=sink.config.tables, statement_timeout_ms=300, connect_timeout_secs=0.5),
     )
     proxy.swallow = True
     with pytest.raises(Unavailable):
@@ -107,7 +109,7 @@ async def test_a_link_that_swallows_everything_ends(sink: Any, proxy: PostgresPr
 async def test_a_peer_that_stops_reading_in_copy_ends(sink: Any, proxy: PostgresProxy, monkeypatch: Any) -> None:
     """asyncpg waits for ever in a COPY whose peer reads no more, even terminated: the wait is cancelled."""
     monkeypatch.setattr(connection, "GRACE_SECS", 0.5)
-    object.__setattr__(sink.session, "options", type(sink.config)(tables=sink.config.tables, statement_timeout_ms=1000))
+    object.__setattr__(sink.store.session, "options", type(sink.config)(tables=sink.config.tables, statement_timeout_ms=1000))
     monkeypatch.setattr(wire, "ROWS_A_COPY", 10**9)  # more in one COPY than the kernel's buffers hold
     proxy.bandwidth = 1000
     with pytest.raises(Unavailable):

@@ -49,7 +49,7 @@ async def test_of_two_writers_one_commits(opened: Any, market: Any) -> None:
     market.sql("ALTER TABLE option_contracts DROP CONSTRAINT option_contracts_pkey")
     first, second = await opened(), await opened()
     await first.claim({TOPIC: 0})
-    second.ledger.epochs = dict(first.ledger.epochs)  # epochs may repeat after a failover: next_offset alone must do
+    second.store.ledger.epochs = dict(first.store.ledger.epochs)  # epochs may repeat after a failover: next_offset alone must do
     batch = options_batch(0, 20, rows=100)
     answers = await asyncio.gather(first.write(batch), second.write(batch), return_exceptions=True)
     assert sorted(type(answer).__name__ for answer in answers) == ["Fenced", "Receipt"]

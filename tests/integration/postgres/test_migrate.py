@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from kit.fixtures_postgres import READER, WRITER, Database
 from kit.postgres_sink import components, make_sink, now
-from stockifyd_postgres.migrate import migrate_command
+from stockifyd_postgres.commands import migrate_command
 
 BOTH = {
     "snapshots": {"into": "market_snapshots", "on_conflict": "ignore"},

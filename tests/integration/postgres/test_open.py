@@ -181,4 +181,4 @@ async def test_the_time_column_of_a_hypertable_is_known(opened: Any, database: D
         "CREATE TABLE h(at timestamptz); GRANT ALL ON h TO PUBLIC"
     )
     sink = await opened(tables={"options": {"into": "h"}})
-    assert sink.loader.targets["options"].time_column == "at"
+    assert sink.store.loader.targets["options"].time_column == "at"

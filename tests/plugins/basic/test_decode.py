@@ -97,3 +97,12 @@ def test_unknown_schema() -> None:
     """A schema that no plugin brings is a finding that names those there are."""
     with pytest.raises(msgspec.ValidationError, match=r"no plugin brings a message type 'chian'; known are .*chain"):
         configure(Decode, {"schema": "chian"})
+
+
+def test_plain_text() -> None:
+    """With `format: text` the value is the text itself; what is not UTF-8 is rejected."""
+    after = make(Decode, format="text").apply(batch_of([b"a line", b"\xff"]))
+    assert isinstance(after, Batch)
+    assert (["a line"], ["the message is not UTF-8"]) == ([m.value for m in after.messages], [x.reason for x in after.rejected])
+    with pytest.raises(msgspec.ValidationError, match="schema: only with `format: json`"):
+        configure(Decode, {"schema": "chain", "format": "text"})

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kit.postgres_sink import EXPIRY, make_sink, option_rows
 from stockifyd.api import Reject
+from stockifyd.testing import make_context
 from stockifyd_postgres import ddl
 from stockifyd_postgres.catalogue import Column, Target
 from stockifyd_postgres.conflict import statement
@@ -21,6 +22,7 @@ from stockifyd_postgres.migrate import Wishes, script
 from stockifyd_postgres.names import guess, quote
 from stockifyd_postgres.options import TableOptions
 from stockifyd_postgres.partitions import Days, day_of
+from stockifyd_postgres.sink import Postgres
 
 URL = "postgresql://writer@127.0.0.1/d"
 TARGET = Target(("public", "t"), {}, key=("a", "b"))
@@ -129,6 +131,13 @@ def test_the_plausible_days(days: Days, offset: int, fine: bool) -> None:
         with pytest.raises(Reject) as caught:
             days.of(load([datetime(2026, 11, 24, tzinfo=UTC), time]))
         assert caught.value.row == 1
+
+
+def test_today_is_what_the_context_says() -> None:
+    """A sink judges days by the context's clock, which a test can pin."""
+    made = make_sink(URL, retention_days=30)
+    sink = Postgres(made.config, make_context(now=lambda: datetime(2020, 1, 1, tzinfo=UTC)))
+    assert sink.store.days.of(load([datetime(2020, 1, 2, tzinfo=UTC)])) == {date(2020, 1, 2)}
 
 
 def test_no_time_is_rejected(days: Days) -> None:

@@ -2,11 +2,12 @@
 # what is expected stands first in an assert
 
 import logging
+from datetime import UTC, datetime
 
 import pytest
 
 from stockifyd.api import Batch, Config, Context, Drift, LedgerSink, Partition, Sink, Source, Span, Transform
-from stockifyd.testing import MemoryLedger, MemorySource, MemoryStore, MemoryTopic, make, make_batch
+from stockifyd.testing import MemoryLedger, MemorySource, MemoryStore, MemoryTopic, make, make_batch, make_context
 
 
 class NoOptions(Config, frozen=True):
@@ -28,6 +29,14 @@ class Same(Transform[NoOptions]):
 
     def apply(self, batch: Batch) -> Batch:
         return batch
+
+
+def test_the_time() -> None:
+    """A context knows what time it is, in UTC; a test may tell it another."""
+    before = datetime.now(UTC)
+    assert before <= make_context().now() <= datetime.now(UTC)
+    then = datetime(2026, 11, 24, 3, 45, tzinfo=UTC)
+    assert then == make(Least, make_context(now=lambda: then)).context.now()
 
 
 async def test_a_sink_is_one_method() -> None:

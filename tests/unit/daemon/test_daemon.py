@@ -16,43 +16,60 @@ from stockifyd.daemon.http import Http, is_loopback, parsed
 from stockifyd.daemon.logs import JsonFormatter, TextFormatter
 from stockifyd.daemon.metrics import Metrics
 from stockifyd.daemon.status import PipelineStatus, Watch
-from stockifyd.runtime.pipeline import Pipeline, State
+from stockifyd.daemon.supervised import Supervised
+from stockifyd.daemon.supervisor import Supervisor
+from stockifyd.runtime.blueprint import blueprint_of
+from stockifyd.runtime.pipeline import Pipeline
+from stockifyd.runtime.state import State
+from stockifyd.spec.model import Instance
 from stockifyd.testing import MemoryStore, MemoryTopic
-from unit.runtime.pipelines import FAST, blueprint, until
+from unit.daemon.daemons import IMPATIENT, spec_of, text
+from unit.runtime.pipelines import FAST, until
 
 
-def pipeline_over(topic: MemoryTopic, store: MemoryStore) -> Pipeline:
-    return Pipeline(blueprint(topic, store), timing=FAST)
+def supervised(topic: MemoryTopic, store: MemoryStore, name: str = "contract") -> Supervised:
+    """Over the fakes; a failure is tried again twice."""
+    spec = spec_of(text(topic, store, name=name))
+    start = lambda wanted: Pipeline(blueprint_of(wanted, Instance()), timing=FAST)  # noqa: E731
+    return Supervised(spec, Instance(), start=start, patience=IMPATIENT)
+
+
+def daemon_of(*some: Supervised) -> Daemon:
+    known = {one.name: one for one in some}
+    return Daemon(Supervisor(None, lambda spec: known[spec.name], [one.spec for one in some]))
 
 
 async def test_exit_code_is_0_when_all_are_finished() -> None:
     """Two bounded pipelines side by side."""
-    store, other = MemoryStore(), MemoryStore()
-    daemon = Daemon([pipeline_over(MemoryTopic("a", "b"), store), pipeline_over(MemoryTopic("c"), other)])
-    assert await daemon.run() == 0
+    (one, two), (store, other) = (MemoryTopic("a", "b"), MemoryTopic("c")), (MemoryStore(), MemoryStore())
+    assert await daemon_of(supervised(one, store), supervised(two, other, "second")).run() == 0
     assert (len(store.messages), len(other.messages)) == (2, 1)
 
 
 async def test_exit_code_is_70_when_one_fails_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bug of the runtime in one pipeline is that pipeline's."""
-    store = MemoryStore()
-    broken, healthy = pipeline_over(MemoryTopic(), MemoryStore()), pipeline_over(MemoryTopic("a"), store)
+    """A bug of the runtime in one pipeline is that pipeline's; it is started again, and then held with its reason."""
+    topics, store, other = (MemoryTopic("a"), MemoryTopic("a")), MemoryStore(), MemoryStore()
+    broken, healthy = supervised(topics[0], other, "broken"), supervised(topics[1], store, "healthy")
+    supervise = Pipeline._supervise
 
-    async def fail() -> None:
-        raise RuntimeError("bug")
+    async def fail(self: Pipeline) -> None:
+        if self.name == "broken":
+            raise RuntimeError("bug")
+        await supervise(self)
 
-    monkeypatch.setattr(broken, "_supervise", fail)
-    assert await Daemon([broken, healthy]).run() == 70
-    assert broken.state is State.FAILED
+    monkeypatch.setattr(Pipeline, "_supervise", fail)
+    async with asyncio.timeout(20):
+        assert await daemon_of(broken, healthy).run() == 70
+    assert (broken.state, broken.reason, broken.restarts) == (State.FAILED, "RuntimeError: bug", IMPATIENT.failures)
     assert len(store.messages) == 1
 
 
 async def test_pages_answer_what_they_should() -> None:
     """Health, readiness, status as JSON, metrics, and the page."""
     topic, store = MemoryTopic("a", "bad", "c", endless=True), MemoryStore()
-    pipeline = pipeline_over(topic, store)
-    watch = Watch(pipeline)
-    task = asyncio.create_task(pipeline.run())
+    one = supervised(topic, store)
+    pipeline, watch = one.pipeline, Watch(one)
+    task = asyncio.create_task(one.run())
     http = Http(lambda: [watch.status()], Metrics(lambda: [watch.status()], lambda: 0.0))
     address = await http.start("127.0.0.1:0")
     async with aiohttp.ClientSession() as session, asyncio.timeout(20):
@@ -76,7 +93,7 @@ async def test_pages_answer_what_they_should() -> None:
         await until(lambda: pipeline.state is State.HALTED)
         assert await get("readyz") == (503, "contract: halted a column is gone\n")
         assert (await get("healthz"))[0] == 200
-    pipeline.stop()
+    one.stop()
     await task
     await http.stop()
 
@@ -142,7 +159,7 @@ def test_json_lines_are_objects() -> None:
 
 def status(lag: int | None, left: float | None) -> PipelineStatus:
     return PipelineStatus(
-        "storage", "running", "", "", 1, 1, 0, 12345, 0, {}, {}, {}, 0, 90.0, 45000.4, lag, left, []
+        "storage", "running", "", "", 1, 1, 0, 12345, 0, {}, {}, {}, 0, 0, {}, None, "", 90.0, 45000.4, lag, left, []
     )  # fmt: skip
 
 

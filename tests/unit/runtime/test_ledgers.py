@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stockifyd.api import Batch, Partition, Retry
-from stockifyd.runtime.pipeline import State
+from stockifyd.runtime.state import State
 from stockifyd.testing import MemoryLedger, MemoryRows, MemorySink, MemoryStore, MemoryTopic, make
 from unit.runtime.pipelines import blueprint, bodies, context, finish, running, texts, until
 

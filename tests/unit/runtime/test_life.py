@@ -8,7 +8,7 @@ import pytest
 
 from stockifyd.api import Batch, Drift, Receipt, Sink, Unavailable
 from stockifyd.runtime.blueprint import LaneComponents
-from stockifyd.runtime.pipeline import State
+from stockifyd.runtime.state import State
 from stockifyd.runtime.tasks import GaveUpError
 from stockifyd.testing import MemoryRows, MemoryStore, MemoryTopic, make
 from stockifyd.testing.fakes import MemorySinkOptions

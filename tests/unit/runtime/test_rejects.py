@@ -6,7 +6,7 @@ import pytest
 
 from stockifyd.api import Batch, Partition, Reject, Transform
 from stockifyd.runtime.blueprint import LaneComponents
-from stockifyd.runtime.pipeline import State
+from stockifyd.runtime.state import State
 from stockifyd.testing import MemoryLedger, MemoryRows, MemorySink, MemoryStore, MemoryTopic, make
 from stockifyd.testing.fakes import MemoryRowsOptions
 from unit.runtime.pipelines import blueprint, bodies, context, finish, running, texts, until

@@ -11,7 +11,8 @@ import pytest
 from stockifyd.api import Batch, Fenced, Receipt, Unavailable
 from stockifyd.runtime.blueprint import LaneComponents
 from stockifyd.runtime.breaker import Breaker
-from stockifyd.runtime.pipeline import Pipeline, State
+from stockifyd.runtime.pipeline import Pipeline
+from stockifyd.runtime.state import State
 from stockifyd.testing import MemoryLedger, MemoryRows, MemoryStore, MemoryTopic, make
 from unit.runtime.pipelines import FAST, blueprint, bodies, context, running, texts, until
 

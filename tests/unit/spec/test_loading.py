@@ -145,7 +145,7 @@ def test_unknown_tables_are_not_checked() -> None:
 
 
 def test_tables_that_a_transform_refuses() -> None:
-    """A ValueError of `Transform.tables` is a finding at the transform."""
+    """A ValueError of `Transform.tables` is a finding at the transform, or at the option that it begins with."""
     twice = ("into: drops\n", "into: drops\n  - type: split\n    name: again\n    into: drops\n")
     assert findings(twice) == ["bath.yaml:10:5: transforms[1]: there is a table 'drops' already"]
 

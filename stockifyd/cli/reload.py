@@ -1,0 +1,44 @@
+"""`stockifyd reload`: make running daemons read their spec files again, and say what became of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("pipelines", nargs=-1, metavar="[PIPELINE]...")
+@click.option("--dry-run", is_flag=True, help="Say what it would do, as `plan` does.")
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+def reload(pipelines: tuple[str, ...], *, dry_run: bool, as_json: bool) -> None:
+    """Take the spec files as they are now; waits until it is done.
+
+    PIPELINE is a name, or a name and an instance: storage, storage-1. Exit codes: 0 all is as the files say, 1 something was
+    refused: the old spec goes on.
+    """
+    from stockifyd.cli.daemons import daemons, targets  # noqa: PLC0415
+
+    asked = {one.daemon.path: (one.daemon, list[str]()) for one in targets(pipelines)} if pipelines else {}
+    for one in targets(pipelines) if pipelines else []:
+        asked[one.daemon.path][1].append(one.name)
+    results: list[Mapping[str, Any]] = []
+    for daemon, names in asked.values() if pipelines else [(daemon, list[str]()) for daemon in daemons()]:
+        results += daemon.post("/reload", {"pipelines": names, "dry_run": dry_run}, secs=None)
+    if as_json:
+        click.echo(json.dumps(results, indent=2))
+    else:
+        tell(results)
+    sys.exit(any(one["outcome"] in ("refused", "rolled_back") for one in results))
+
+
+def tell(results: Iterable[Mapping[str, Any]]) -> None:
+    """A line for each pipeline."""
+    for one in results:
+        more = ": ".join(filter(None, (one["changed"], one["reason"])))
+        click.echo(f"{one['pipeline']}: {one['outcome'].replace('_', ' ')}" + (f": {more}" if more else ""))
+        if one["hint"]:
+            click.echo(f"  HINT: {one['hint']}")

@@ -1,0 +1,37 @@
+"""Where daemons have their control sockets, and where commands look for them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+SOCKET = "control.sock"
+SYSTEM = Path("/run/stockifyd")
+
+
+def own_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """A daemon's own: systemd's RuntimeDirectory as it is, else one named after what runs and the process."""
+    if given := environ.get("RUNTIME_DIRECTORY"):
+        return Path(given.split(":")[0])
+    return _base(environ) / f"{name}-{os.getpid()}"
+
+
+def roots(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Where the sockets of this machine may be, of systemd's daemons and of ours."""
+    if given := environ.get("STOCKIFYD_RUNTIME"):
+        return [Path(given)]
+    return list(dict.fromkeys([SYSTEM, _base(environ), _temporary()]))
+
+
+def _base(environ: Mapping[str, str]) -> Path:
+    if given := environ.get("STOCKIFYD_RUNTIME"):
+        return Path(given)
+    if given := environ.get("XDG_RUNTIME_DIR"):
+        return Path(given, "stockifyd")
+    return _temporary()
+
+
+def _temporary() -> Path:
+    return Path(tempfile.gettempdir(), f"stockifyd-{os.getuid()}")
