@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stockifyd.api import Claims, Context, Drift, Message, Partition, Position, Source, StockifydError
+from stockifyd.api import Claims, Context, Drift, Message, Partition, Source, StockifydError
 from stockifyd_kafka.options import KafkaOptions
 from stockifyd_kafka.watch import Verdict, Watch
 
@@ -143,7 +143,7 @@ class Kafka(Source[KafkaOptions]):
 
     # One turn of reading.
 
-    async def _turn(self, keeping: asyncio.Task[None]) -> list[Message]:
+    async def _turn(self, keeping: asyncio.Task[None]) -> Sequence[Message]:
         kept = self._kept
         self._advanced = {}
         if keeping.done():
@@ -168,7 +168,7 @@ class Kafka(Source[KafkaOptions]):
             self._fetch = None
             self._perform(self._kept.machine.fetch_failed(fetch.generation))
 
-    async def _conclude(self) -> list[Message]:
+    async def _conclude(self) -> Sequence[Message]:
         fetch, self._fetch = self._fetch, None
         if fetch is None or fetch.task.cancelled():
             return []
@@ -186,18 +186,9 @@ class Kafka(Source[KafkaOptions]):
             return []
         self._advanced = {tp: at for tp, at in machine.positions.items() if before[tp] != at}
         self._observe(fetched)
-        return self._messages(fetched, fetch.member)
-
-    def _messages(self, fetched: Fetched, member: Member) -> list[Message]:
-        found: list[Message] = []
-        for tp, records in fetched.records.items():
-            partition = member.names[tp]
-            found += [
-                Message(Position(partition, r.offset), r.value or b"", None, r.key, r.timestamp, r.headers) for r in records
-            ]
-        if found:
+        if fetched.messages:
             self._kept.renewals = self._failures = 0
-        return found
+        return fetched.messages
 
     def _observe(self, fetched: Fetched) -> None:
         kept = self._kept
