@@ -1,13 +1,11 @@
 """The examples are what a stranger would publish: they pass their own tests, and their samples and READMEs are true."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kit.environments import Environment, run
 from stockifyd.registry import Registry
 from stockifyd.testing import check_readme, check_sample
 
@@ -28,12 +26,13 @@ def component(folder: Path) -> type[Any]:
 
 
 @each_example
-def test_its_own_tests_pass(folder: Path) -> None:
-    """In a process of its own, and without pytest-asyncio: the contract needs none."""
-    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=60", "."]
-    done = subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_its_own_tests_pass(folder: Path, workshop: Environment, tmp_path: Path) -> None:
+    """Of the distribution that is installed beside stockifyd, in a process of its own, and without pytest-asyncio."""
+    workshop.install(folder)
+    where = run(workshop.python, "-c", f"import stockifyd_{word(folder)} as it; print(it.__file__)", cwd=tmp_path)
+    assert Path(where).is_relative_to(workshop.folder)
+    options = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-o", "faulthandler_timeout=60")
+    run(workshop.python, "-m", "pytest", *options, folder, cwd=tmp_path, environment={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
 
 
 @each_example
