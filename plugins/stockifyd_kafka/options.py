@@ -133,7 +133,8 @@ class KafkaSinkOptions(BrokerOptions, frozen=True, kw_only=True):
     key: Annotated[
         Name | None, Meta(description="With `table`: the column whose text is a record's key; default: the message's key.")
     ] = None
-    compression: Annotated[Literal["lz4", "zstd", "snappy", "gzip", "none"], Meta(description="Of record batches.")] = "lz4"
+    # Of a chain of 210 kB zstd makes 43 kB in 0.8 ms; lz4, which aiokafka does at level 9, 54 kB in 3.9 ms.
+    compression: Annotated[Literal["zstd", "lz4", "snappy", "gzip", "none"], Meta(description="Of record batches.")] = "zstd"
     record_batch_max_bytes: Annotated[
         Positive, Meta(description="Records of a partition that are sent together, before compression.")
     ] = 512 * 1024
