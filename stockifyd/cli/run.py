@@ -64,6 +64,7 @@ def run(
     leaves at once; SIGHUP reads the files again and resumes what is halted.
     """
     instance = _instance(os.environ, instance_name)
+    os.environ |= {"INSTANCE_ID": str(instance.id), "TOTAL_INSTANCES": str(instance.total)}  # specs may name them
     from stockifyd.daemon.logs import set_up  # noqa: PLC0415
     from stockifyd.daemon.specs import Specs  # noqa: PLC0415
 
