@@ -64,7 +64,8 @@ def run(
     leaves at once; SIGHUP reads the files again and resumes what is halted.
     """
     instance = _instance(os.environ, instance_name)
-    os.environ |= {"INSTANCE_ID": str(instance.id), "TOTAL_INSTANCES": str(instance.total)}  # specs may name them
+    if instance_name:  # specs may name them
+        os.environ |= {"INSTANCE_ID": str(instance.id), "TOTAL_INSTANCES": str(instance.total)}
     from stockifyd.daemon.logs import set_up  # noqa: PLC0415
     from stockifyd.daemon.specs import Specs  # noqa: PLC0415
 
