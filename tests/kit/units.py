@@ -93,6 +93,7 @@ def _install(machine: Machine, python: Path) -> None:
     machine.write(f"{HOME}/pyvenv.cfg", f"home = {python}/bin\n")
     machine.write(f"{place}/stockifyd.pth", f"{HOME}/source\n{HOME}/source/plugins\n{HOME}/libraries\n")
     machine.write(PROGRAM, f"#!{HOME}/bin/python\nfrom stockifyd.cli.main import main\nmain()\n", mode=0o755)
+    machine.tell("ln", "-s", PROGRAM, "/usr/local/bin/stockifyd")
     if not python.is_relative_to("/usr"):
         machine.write("/etc/ld.so.conf.d/tests.conf", f"{python}/lib\n")
         machine.tell("ldconfig")
