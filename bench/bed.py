@@ -63,6 +63,8 @@ class Bed:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap,
             "DATABASE_URL": self.url,
             "DATABASE_OWNER_URL": self.postgres.url(DATABASE),
+            "STOCKIFYD_RUNTIME": str(self.folder / "run"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
         } | more  # fmt: skip
 
     def migrate(self, spec: Path) -> None:
@@ -97,10 +99,10 @@ class Bed:
 
         asyncio.run(work())
 
-    def run(self, spec: Path, *, before: Sequence[str] = (), **environment: str) -> Run:
-        """Start `stockifyd run`; `before` is the start of a command that runs it."""
+    def run(self, spec: Path, *more: Path, before: Sequence[str] = (), **environment: str) -> Run:
+        """Start `stockifyd run` of a spec, or several; `before` is the start of a command that runs it."""
         path = self.folder / f"{spec.stem}-{len(self.made)}.log"
-        command = [*before, *STOCKIFYD, "run", str(spec), "--listen", "127.0.0.1:0"]
+        command = [*before, *STOCKIFYD, "run", str(spec), *map(str, more), "--listen", "127.0.0.1:0"]
         with path.open("wb") as log:
             process = subprocess.Popen(command, env=self.environment(**environment), stdout=log, stderr=log)
         self.made.append(Run(process, path))

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import msgspec
 
 from stockifyd.api import Reject
 from stockifyd_optionchain.figures import INDIA
+from stockifyd_optionchain.vendors import READERS
+from stockifyd_optionchain.vendors.envelope import Vendor
 
 if TYPE_CHECKING:  # the simulator is imported where it is used: every start of stockifyd imports this module
     from stockifyd_optionchain.simulator import Produced
@@ -22,7 +24,7 @@ if TYPE_CHECKING:  # the simulator is imported where it is used: every start of 
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="The trading day; default: today in India.")
 @click.option("--chains", type=click.IntRange(min=0), help="Stop after this many; default: at the close of the day.")
-@click.option("--form", type=click.Choice(["canonical", "upstox"]), default="canonical", show_default=True)
+@click.option("--form", type=click.Choice(["canonical", *READERS]), default="canonical", show_default=True)
 @click.option("--interval-secs", default=3.0, show_default=True, help="Between two chains of one expiry.")
 @click.option("--symbols", default="", help="Comma separated; default: all that are known.")
 @click.option("--strikes", default=250, show_default=True, help="Strikes of each expiry; two options each.")
@@ -34,6 +36,8 @@ if TYPE_CHECKING:  # the simulator is imported where it is used: every start of 
 )
 def simulate(*, day: datetime | None, chains: int | None, form: str, recorded: tuple[str, ...], **options: Any) -> None:
     """Write option chains to standard output, one JSON object a line: key, timestamp_ms, value."""
+    if recorded and form not in ("canonical", "upstox"):
+        raise click.UsageError(f"--form {form}: what is recorded is Upstox's; write canonical or upstox")
     on = day.date() if day else None
     messages = _recorded(recorded, on, form) if recorded else _simulated(on or datetime.now(INDIA).date(), form, **options)
     _write(islice(messages, chains))
@@ -47,7 +51,7 @@ def _simulated(day: date, form: str, *, symbols: str, **options: Any) -> Iterato
         simulator = Simulator(options.pop("seed"), day, underlyings=underlyings, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return simulator.upstox() if form == "upstox" else iter(simulator)
+    return iter(simulator) if form == "canonical" else simulator.raw(cast("Vendor", form))
 
 
 def _recorded(paths: Iterable[str], day: date | None, form: str) -> Iterator[Produced]:

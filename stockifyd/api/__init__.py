@@ -6,7 +6,14 @@ from stockifyd.api.errors import Drift, Fenced, Reject, Retry, StockifydError, U
 from stockifyd.api.hooks import Components, LoadSpec, hookimpl
 from stockifyd.api.options import Config, Secret, config_type, configure
 
+API_VERSION = 1
+"""Which plugin API this is. A plugin says `requires_api = 1` at the top level of its module; another number is refused.
+
+It rises when a plugin that was right would be wrong. What is only added does not raise it.
+"""
+
 __all__ = [
+    "API_VERSION",
     "Batch",
     "Claims",
     "Component",

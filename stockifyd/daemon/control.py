@@ -108,7 +108,7 @@ class Control:
             raise web.HTTPNotFound(text=f"no stage is called {stage!r}: there are {', '.join(stages)}\n")
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        with one.pipeline.taps.open(stage) as tap:
+        with one.pipeline.taps.open(stage) as tap, suppress(ConnectionResetError):  # who looked has seen enough
             while request.transport is not None and not request.transport.is_closing():
                 try:
                     async with asyncio.timeout(IDLE_SECS):

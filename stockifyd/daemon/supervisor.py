@@ -194,7 +194,8 @@ def _is_there(one: Supervised) -> bool:
 def _refusal(broken: Loaded, one: Supervised | None) -> Reloaded:
     errors = [finding for finding in broken.findings if finding.severity == "error"]
     name = one.name if one else broken.pipeline or broken.path
-    return Reloaded(name, "refused", reason="; ".join(map(str, errors)).replace("\n", " "))
+    hints = dict.fromkeys(error.hint for error in errors if error.hint)
+    return Reloaded(name, "refused", reason="; ".join(error.told for error in errors), hint="; ".join(hints))
 
 
 def _told(broken: Loaded) -> str:

@@ -26,7 +26,7 @@ BIG = 500
 VARIANTS = 5
 OPTION_COLUMNS = (
     *("expiry", "strike_price", "option_type", "ltp", "bid", "ask", "bid_qty", "ask_qty", "prev_close", "price_change"),
-    *("volume", "prev_volume", "oi", "prev_oi", "oi_change", "iv", "delta", "gamma", "theta", "vega", "rho"),
+    *("volume", "prev_volume", "oi", "prev_oi", "oi_change", "iv", "delta", "gamma", "theta", "vega", "rho", "quality"),
 )
 SNAPSHOT_COLUMNS = ("expiry", *context_fields())
 
@@ -168,7 +168,12 @@ class Feed:
 
 def stamp(offset: int) -> str:
     """The timestamp of the message at an offset, as JSON has it."""
-    return (BASE + timedelta(milliseconds=offset)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(offset).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant(offset: int) -> datetime:
+    """The timestamp of the message at an offset."""
+    return BASE + timedelta(milliseconds=offset)
 
 
 def place_of(symbol_id: int, timestamp: datetime) -> Place:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from stockifyd_optionchain.chain import Chain
+from stockifyd_optionchain.simulator.forms import enveloped
 from stockifyd_optionchain.simulator.series import Series, listed
 from stockifyd_optionchain.simulator.session import Instant, Level, instants, walk
 from stockifyd_optionchain.simulator.underlyings import UNDERLYINGS, Underlying
-from stockifyd_optionchain.simulator.vendor import envelope_of
+from stockifyd_optionchain.vendors.envelope import Vendor
 
 STRIKES_MAX = 500
 
@@ -29,7 +30,7 @@ class Produced(NamedTuple):
 class Simulator:
     """The chains of one trading day, 09:15 to 15:30 in India, of every listed expiry every `interval_secs`.
 
-    Iterating gives them in the canonical form (`market.enriched`), `upstox()` in the vendor's (`market.raw`); again and
+    Iterating gives them in the canonical form (`market.enriched`), `raw(vendor)` in a vendor's (`market.raw`); again and
     again the same. What an underlying does depends on the seed and the day, not on which others are simulated.
     """
 
@@ -57,11 +58,11 @@ class Simulator:
         for key, chain in self.chains():
             yield Produced(key, encode(chain), _milliseconds(chain))
 
-    def upstox(self) -> Iterator[Produced]:
-        """The same chains as Upstox would answer them, in the envelope of `market.raw`."""
+    def raw(self, vendor: Vendor) -> Iterator[Produced]:
+        """The same chains as a vendor would answer them, in the envelope of `market.raw`."""
         encode = msgspec.json.Encoder().encode
         for key, chain in self.chains():
-            yield Produced(key, encode(envelope_of(chain)), _milliseconds(chain))
+            yield Produced(key, encode(enveloped(chain, vendor)), _milliseconds(chain))
 
     def chains(self) -> Iterator[tuple[bytes, Chain]]:
         """Chains with their keys, not yet encoded."""
