@@ -17,7 +17,7 @@ from kit.machine import Machine
 
 REPOSITORY = Path(__file__).parents[2]
 HOME = Path("/opt/stockifyd")
-PROGRAM = f"{HOME}/bin/stockifyd"
+PROGRAM = "/usr/local/bin/stockifyd"
 UNTIL_SECS = 60.0
 T = TypeVar("T")
 
@@ -92,8 +92,8 @@ def _install(machine: Machine, python: Path) -> None:
     machine.tell("ln", "-s", f"{python}/bin/{version}", f"{HOME}/bin/python")
     machine.write(f"{HOME}/pyvenv.cfg", f"home = {python}/bin\n")
     machine.write(f"{place}/stockifyd.pth", f"{HOME}/source\n{HOME}/source/plugins\n{HOME}/libraries\n")
-    machine.write(PROGRAM, f"#!{HOME}/bin/python\nfrom stockifyd.cli.main import main\nmain()\n", mode=0o755)
-    machine.tell("ln", "-s", PROGRAM, "/usr/local/bin/stockifyd")
+    machine.write(f"{HOME}/bin/stockifyd", f"#!{HOME}/bin/python\nfrom stockifyd.cli.main import main\nmain()\n", mode=0o755)
+    machine.tell("ln", "-s", f"{HOME}/bin/stockifyd", PROGRAM)
     if not python.is_relative_to("/usr"):
         machine.write("/etc/ld.so.conf.d/tests.conf", f"{python}/lib\n")
         machine.tell("ldconfig")
