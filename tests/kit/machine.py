@@ -18,6 +18,21 @@ CALL_SECS = 90.0
 CLEAN = ("env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "SYSTEMD_PAGER=")
 
 
+BOOT = """
+set -e
+while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done
+folder=$2; shift 2
+mount -t tmpfs -o mode=755 tmpfs "$folder"
+mkdir "$folder/upper" "$folder/work" "$folder/root"
+mount -t overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" overlay "$folder/root"
+rm -rf "$folder/root/etc/systemd/system" # of this machine, whose services are not wanted twice
+mkdir "$folder/root/etc/systemd/system"
+: > "$folder/root/etc/fstab"
+exec setpriv --pdeathsig KILL systemd-nspawn --directory="$folder/root" "$@"
+"""
+"""Runs with mounts of its own: nobody else sees them, and they are gone with the last process."""
+
+
 class NoRightsError(Exception):
     """This process may not mount, or may not make cgroups: a container without privileges."""
 
@@ -47,14 +62,8 @@ class Machine:
         self._container: subprocess.Popen[bytes] | None = None
         self._init = 0
 
-    @property
-    def root(self) -> Path:
-        """Its files, from outside."""
-        return self._folder / "root"
-
     def __enter__(self) -> Self:
         try:
-            self._mount()
             self._boot()
         except BaseException:
             self.__exit__()
@@ -72,8 +81,6 @@ class Machine:
             self._container.wait()
         for group in self._groups:
             _remove(group)
-        for place in (self.root, self._folder):
-            subprocess.run(["umount", "--lazy", place], capture_output=True, check=False)
 
     def call(self, *command: str, user: str = "", group: str = "", text: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command in there, as root or as somebody; `text` is its standard input."""
@@ -108,30 +115,18 @@ class Machine:
         done = self.call("sh", "-c", put, "sh", path, f"{mode:o}", text=text)
         assert 0 == done.returncode, done.stderr
 
-    def _mount(self) -> None:
-        upper, work = self._folder / "upper", self._folder / "work"
-        _mount("-t", "tmpfs", "-o", "mode=755", "stockifyd-tests", self._folder)
-        for place in (upper, work, self.root):
-            place.mkdir()
-        _mount("-t", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}", "stockifyd-tests", self.root)
-        units = self.root / "etc" / "systemd" / "system"
-        shutil.rmtree(units, ignore_errors=True)  # of this machine, whose services are not wanted twice
-        units.mkdir(parents=True)
-        (self.root / "etc" / "fstab").write_text("")
-
     def _boot(self) -> None:
         try:
             for group in self._groups:
                 group.mkdir()
         except OSError as error:
             raise NoRightsError(f"no cgroup can be made: {error}") from error
-        enter = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs"; shift; done; shift; exec "$@"'
-        shown = [f"--bind-ro={path}:{place}" for path, place in self._shown.items()]
-        nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=read-only", f"--machine={self._name}"]
-        nspawn += [f"--directory={self.root}", *shown, "--boot", "--", "--unit=basic.target"]
+        nspawn = ["--quiet", "--register=no", "--keep-unit", "--console=read-only", f"--machine={self._name}"]
+        nspawn += [f"--bind-ro={path}:{place}" for path, place in self._shown.items()]
+        nspawn += ["--boot", "--", "--unit=basic.target"]
         with (self._folder / "console").open("wb") as console:
             self._container = subprocess.Popen(
-                ["sh", "-c", enter, "sh", *map(str, self._groups), "--", *nspawn],
+                ["unshare", "--mount", "sh", "-c", BOOT, "sh", *map(str, self._groups), "--", str(self._folder), *nspawn],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -144,7 +139,7 @@ class Machine:
         deadline = time.monotonic() + BOOT_SECS
         while time.monotonic() < deadline:
             if self._container.poll() is not None:
-                raise NoRightsError(f"systemd-nspawn ended: {self._console()}")
+                raise NoRightsError(self._console())
             self._init = self._init or next(_firsts(self._groups[0]), 0)
             if self._init and self.call("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"):
                 return
@@ -153,12 +148,6 @@ class Machine:
 
     def _console(self) -> str:
         return (self._folder / "console").read_text(errors="replace")[-2000:].strip()
-
-
-def _mount(*arguments: str | Path) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NoRightsError(f"mount: {done.stderr.strip()}")
 
 
 def _hierarchies() -> list[Path]:
