@@ -22,13 +22,16 @@ from stockifyd.runtime.taps import SINKS, SOURCE
 
 MODE = 0o660
 IDLE_SECS = 1.0
+CLOSE_SECS = 1.0
+"""Who looks through a tap does not hold up the end."""
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a reload is asked for. Pipelines by name; none: all."""
+    """What a reload is asked for. Pipelines by name; none: all. `resume`: also those that are halted and have not changed."""
 
     pipelines: tuple[str, ...] = ()
     dry_run: bool = False
+    resume: bool = False
 
 
 class Control:
@@ -51,7 +54,7 @@ class Control:
             web.post("/resume/{pipeline}", self._resume),
             web.post("/reload", self._reload),
         ])  # fmt: skip
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECS)
         await self._runner.setup()
         path = folder / SOCKET
         try:
@@ -87,7 +90,7 @@ class Control:
         if asked.dry_run:
             found = self._supervisor.plan(await self._supervisor.read())
         else:
-            found = await self._supervisor.reload(asked.pipelines)
+            found = await self._supervisor.reload(asked.pipelines, resume=asked.resume)
         return _json(_of(found, asked.pipelines))
 
     async def _pause(self, request: web.Request) -> web.Response:

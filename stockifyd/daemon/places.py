@@ -19,7 +19,9 @@ def own_folder(name: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def roots(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Where the sockets of this machine may be, of systemd's daemons and of ours."""
+    """Where the sockets of this machine may be, of systemd's daemons and of ours. In a unit (ExecReload): its own alone."""
+    if given := environ.get("RUNTIME_DIRECTORY"):
+        return [Path(given.split(":")[0])]
     if given := environ.get("STOCKIFYD_RUNTIME"):
         return [Path(given)]
     return list(dict.fromkeys([SYSTEM, _base(environ), _temporary()]))

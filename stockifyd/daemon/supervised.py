@@ -232,7 +232,7 @@ class Supervised:
         """Remember what became of a reload; what has not changed is nothing to remember."""
         result = msgspec.structs.replace(result, at=datetime.now(UTC).isoformat(timespec="seconds"))
         self.reloads[result.outcome] = self.reloads.get(result.outcome, 0) + 1
-        if result.outcome != "unchanged":
+        if result.outcome != "unchanged" or (self.last and self.last.is_refused):  # it is as the file says again
             self.last = result
         return result
 

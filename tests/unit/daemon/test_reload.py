@@ -81,6 +81,22 @@ async def test_a_sink_that_cannot_be_opened_is_refused(specs: Path, tmp_path: Pa
         assert (running.pipeline().state, old.closed) == (State.RUNNING, 0)
 
 
+async def test_a_reload_resumes_where_it_is_asked_to(specs: Path, tmp_path: Path) -> None:
+    """What is halted and unchanged stays so; with `resume`, as at SIGHUP and `systemctl reload`, it goes on."""
+    topic, store = MemoryTopic(*bodies(1), endless=True), MemoryStore()
+    path = specs / "contract.yaml"
+    path.write_text(text(topic, store))
+    async with daemon(path, folder=tmp_path) as running:
+        await store.until(lambda s: len(s.messages) == 1)
+        store.unreachable = Drift("a column is gone")
+        topic.add(*bodies(1, 1))
+        await running.until(lambda: running.pipeline().state is State.HALTED)
+        store.unreachable = None
+        assert ({"contract": "unchanged"}, State.HALTED) == (await running.reload(), running.pipeline().state)
+        await running.post("/reload", {"resume": True})
+        await store.until(lambda s: len(s.messages) == 2)
+
+
 async def test_another_source_restarts_that_pipeline_alone(specs: Path, tmp_path: Path) -> None:
     """The other one is not touched."""
     topics = [MemoryTopic(*bodies(5), endless=True) for _ in range(3)]
