@@ -4,7 +4,7 @@ BIN := .venv/bin
 CODE := stockifyd plugins tests bench examples hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format schema bench faults mutate packages clean
+.PHONY: help demo test lint types format schema bench faults soak mutate packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1|/p' Makefile | column -t -s '|'
@@ -35,6 +35,9 @@ bench: .venv/dev packages ## a load beside `psql \copy` of the same rows; ARGS="
 
 faults: .venv/dev packages ## break real servers for longer; SECS=120 each, SEED=... to repeat
 	STOCKIFYD_FAULT_SECS=$(or $(SECS),120) STOCKIFYD_SEED=$(SEED) $(BIN)/python -m pytest tests/faults $(ARGS)
+
+soak: .venv/dev packages ## faults of chance for MINUTES=30, memory drawn to .cache/soak/SEED.png; SEED=... to repeat
+	PYTHONPATH=tests $(BIN)/python -m soak.run --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 mutate: .venv/dev packages ## break the code in eight ways and see which test catches it
 	$(BIN)/python tests/mutations/run.py $(ARGS)

@@ -16,6 +16,8 @@ _ENUM = re.compile(r"^Invalid enum value .*", re.DOTALL)
 def decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     """JSON as the decoder's type."""
     try:
+        if not raw.isascii():
+            raw.decode()  # msgspec skips what no field asks for, and does not look whether that is text
         return decoder.decode(raw)
     except UnicodeDecodeError as error:  # msgspec lets it out, and the one below
         raise Reject("the message is not UTF-8") from error

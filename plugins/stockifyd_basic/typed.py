@@ -73,6 +73,8 @@ class Typed:
     def rows(self, raw: bytes) -> list[Row] | None:
         """The rows, equal to those of the plain way."""
         try:
+            if not raw.isascii():
+                raw.decode()  # msgspec skips what no column asks for, and does not look whether that is text
             values = astuple(self._decoder.decode(raw))
             if not self._has_items:
                 found = [values]

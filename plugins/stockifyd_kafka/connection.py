@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
@@ -17,8 +19,10 @@ from stockifyd.api import Drift, Unavailable
 from stockifyd_kafka.errors import describe, is_kafka, meaning
 from stockifyd_kafka.options import BrokerOptions, KafkaOptions
 
+Weigh = Callable[[bytes | None], bytes | None]
 CONNECT_SECS = 10
 STOP_SECS = 5
+ASK_AGAIN_SECS = 0.1
 FOREVER_MS = 2**31 - 1
 
 # aiokafka says each try of each retry. What an operator must know is said by the source, once; all of it with `aiokafka: DEBUG`.
@@ -38,11 +42,25 @@ def client_arguments(options: BrokerOptions, *, timeout_ms: int = CONNECT_SECS *
     }
 
 
-def member_consumer(options: KafkaOptions, *, instance_id: int) -> AIOKafkaConsumer:
-    """A consumer that can become a member of the group; it subscribes to nothing yet."""
+def calm(client: AIOKafkaClient) -> None:
+    """Where nobody answers for the cluster, wait before asking again: aiokafka's sender would keep a core busy with asking."""
+    update: Callable[..., Awaitable[bool]] = client._metadata_update  # noqa: SLF001
+
+    async def update_calmly(*arguments: Any) -> bool:
+        found = await update(*arguments)
+        if not found:
+            await asyncio.sleep(ASK_AGAIN_SECS)
+        return found
+
+    client._metadata_update = update_calmly  # noqa: SLF001
+
+
+def member_consumer(options: KafkaOptions, *, instance_id: int, weigh: Weigh) -> AIOKafkaConsumer:
+    """A consumer that can become a member of the group; it subscribes to nothing yet. `weigh` is given each value."""
     return AIOKafkaConsumer(
         # A join may take as long as a rebalance; given up earlier, it would begin anew for ever.
         **client_arguments(options, timeout_ms=options.rebalance_timeout_ms + 5_000),
+        value_deserializer=weigh,
         client_id=f"stockifyd-{options.group}-{instance_id}",
         group_id=options.group,
         group_instance_id=f"{options.group}-{instance_id}" if options.membership == "static" else None,

@@ -15,13 +15,13 @@ from stockifyd.api import Drift, Partition
 from stockifyd_kafka.assignment import Assignment, Pause, Resume, Seek
 from stockifyd_kafka.connection import CONNECT_SECS, cluster_id, member_consumer, reach, stop
 from stockifyd_kafka.errors import is_kafka, meaning
+from stockifyd_kafka.leftovers import let_go
 from stockifyd_kafka.options import KafkaOptions
+from stockifyd_kafka.portion import Portion
 from stockifyd_kafka.watch import Seen
 
 COMMIT_SECS = 5
 FETCH_WAIT_MS = 500
-READ_BYTES = 4 * 2**20
-"""About what one fetch unpacks at a time, which bounds memory and how long the event loop is held."""
 
 Action = Pause[TopicPartition] | Resume[TopicPartition] | Seek[TopicPartition]
 
@@ -62,8 +62,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self.durable: dict[TopicPartition, int] = {}
         """Offsets below which all is stored, of this assignment: what may be committed to prove membership."""
         self._machine, self._wake, self._closed = machine, wake, False
-        self._record_bytes = 64 * 1024
-        self._consumer: AIOKafkaConsumer = member_consumer(options, instance_id=instance_id)
+        self._portion = Portion()
+        self._consumer: AIOKafkaConsumer = member_consumer(options, instance_id=instance_id, weigh=self._portion.weigh)
 
     async def open(self) -> frozenset[TopicPartition]:
         """Connect and join; answers with all partitions of the topics. Drift for what an operator must cure, else Unavailable."""
@@ -101,8 +101,9 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
 
     # aiokafka calls these two while the group waits: they must neither wait nor fail.
 
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002 - aiokafka calls it by position
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """All partitions are about to be dealt anew."""
+        let_go(self._consumer, revoked)
         if not self._closed:
             if self._machine.assigned:
                 self.log.info("The group rebalances: partitions are given back")
@@ -121,27 +122,26 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         for action in actions:
             match action:
                 case Pause(partitions):
+                    let_go(self._consumer, partitions)
                     self._consumer.pause(*partitions)
                 case Resume(partitions):
                     self._consumer.resume(*partitions)
                 case Seek(offsets):
+                    let_go(self._consumer, offsets)
                     for tp, offset in offsets.items():
                         self._consumer.seek(tp, offset)
 
     async def fetch(self, generation: int) -> Fetched:
         """Take what has come, or wait a little for it. Never cancel this: what it took would be lost."""
-        limit = max(16, min(5_000, READ_BYTES // self._record_bytes))
         try:
-            records = await self._consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=limit)
+            records = await self._consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=self._portion.begin())
         except Exception as error:
             raise UnreadableError from error
         if generation != self._machine.generation:
             return Fetched()
-        if records:
-            self._record_bytes = max(1, *(len(lot[0].value or b"") for lot in records.values()))
         # No await suspends between getmany's end and here: these are the positions behind what it took.
         seen = {tp: await self._seen(tp) for tp in self._machine.positions}
-        return Fetched(records, seen, sum(map(len, records.values())) < limit)
+        return Fetched(records, seen, drained=not self._portion <= sum(map(len, records.values())))
 
     async def _seen(self, tp: TopicPartition) -> Seen:
         position: int = await self._consumer.position(tp)

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from stockifyd_kafka.connection import CONNECT_SECS, STOP_SECS, client_arguments, reach
+from stockifyd_kafka.connection import CONNECT_SECS, STOP_SECS, calm, client_arguments, reach
 from stockifyd_kafka.options import KafkaSinkOptions
 from stockifyd_kafka.outgoing import Outgoing
 from stockifyd_kafka.topic import Limits, Partitions, check_there, limits_of
@@ -56,6 +56,7 @@ class Outlet:
             compression_type=None if options.compression == "none" else options.compression,
             max_batch_size=min(options.record_batch_max_bytes, limits.max_bytes),
         )
+        calm(producer.client)
         outlet = cls(options, producer, limits)
         try:
             async with asyncio.timeout(CONNECT_SECS):
@@ -102,7 +103,7 @@ class Outlet:
         finally:
             for task in sending:
                 task.cancel()
-                task.add_done_callback(lambda done: done.cancelled() or done.exception())
+                task.add_done_callback(_heard)
 
     async def leave(self) -> None:
         """Close without sending what waits: it will be written again. Bounded in time, whatever aiokafka does."""
@@ -127,23 +128,29 @@ class Outlet:
 
     async def _send(self, number: int, records: list[Outgoing]) -> None:
         """The records of one partition, in order: a few batches, the next behind the one before it."""
-        topic, sent = self._options.topic, list[tuple[asyncio.Future[Any], list[Outgoing]]]()
+        sent = list[tuple[asyncio.Future[Any], list[Outgoing]]]()
         batch, inside = self._producer.create_batch(), list[Outgoing]()
         for place, record in enumerate(records):
             if not _append(batch, record):
-                sent.append((await self._producer.send_batch(batch, topic, partition=number), inside))
+                sent.append((await self._under_way(batch, number), inside))
                 batch, inside = self._producer.create_batch(), []
                 _append(batch, record)
             inside.append(record)
             if place % TURN_RECORDS == 0:
                 await asyncio.sleep(0)
-        sent.append((await self._producer.send_batch(batch, topic, partition=number), inside))
+        sent.append((await self._under_way(batch, number), inside))
         answers = await asyncio.gather(*(future for future, _ in sent), return_exceptions=True)
         for answer, (_, inside) in zip(answers, sent, strict=True):
             if isinstance(answer, _NEVER):
                 raise RefusedError(answer, inside)
             if isinstance(answer, BaseException):
                 raise answer
+
+    async def _under_way(self, batch: Any, number: int) -> asyncio.Future[Any]:
+        """The answer to come. This waits, and may fail, while the batch before is not on its way."""
+        answer: asyncio.Future[Any] = await self._producer.send_batch(batch, self._options.topic, partition=number)
+        answer.add_done_callback(_heard)
+        return answer
 
     def _packed_size(self, record: Outgoing) -> int:
         builder = DefaultRecordBatchBuilder(
@@ -157,6 +164,12 @@ class Outlet:
         )
         builder.append(0, 0, key=record.key, value=record.value, headers=record.headers)
         return len(builder.build())
+
+
+def _heard(done: asyncio.Future[Any]) -> None:
+    """An answer that nobody waits for any more: without this, asyncio would complain when it is an error."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _append(batch: Any, record: Outgoing) -> bool:

@@ -34,8 +34,11 @@ def typed(message: Message) -> Chain:
 
 def decoded(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw, *, part: str = "") -> T:
     """JSON as the decoder's type; `part` is what the bytes are of a message, where they are not all of it."""
+    plain = bytes(raw)
     try:
-        return decoder.decode(raw)
+        if not plain.isascii():
+            plain.decode()  # msgspec skips what no field asks for, and does not look whether that is text
+        return decoder.decode(plain)
     # Besides its own error msgspec lets these two out: for bytes that are no UTF-8, and for deep nesting.
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Reject(f"{part}: {reason_of(error)}" if part else reason_of(error)) from error

@@ -68,6 +68,7 @@ def _checked(load: Load) -> Load:
     """The load, encoded or else checked: what can be encoded is right."""
     types = load.types
     encoded = encoding.encode([types[name] for name in load.columns], load.rows)
-    if encoded is None:
-        values.check(load.name, load.columns, types, load.rows)
-    return replace(load, encoded=encoded)
+    if encoded is not None:
+        return replace(load, encoded=encoded)
+    values.check(load.name, load.columns, types, load.rows)
+    return replace(load, rows=values.decimals(load.columns, types, load.rows))

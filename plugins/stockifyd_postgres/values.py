@@ -43,6 +43,18 @@ def find(table: str, columns: Sequence[str], types: Mapping[str, str], rows: lis
         _blame(table, name, types[name], values=values)
 
 
+def decimals(columns: Sequence[str], types: Mapping[str, str], rows: list[Row]) -> list[Row]:
+    """The rows with a float in a numeric column as the decimal it is written as: asyncpg would store 0.1 with all 55 digits."""
+    places = {place for place, name in enumerate(columns) if types[name] == "numeric"}
+    if not places:
+        return rows
+    return [tuple(_decimal(value) if place in places else value for place, value in enumerate(row)) for row in rows]
+
+
+def _decimal(value: Any) -> Any:
+    return Decimal(float.__repr__(value)) if isinstance(value, float) else value
+
+
 def _fine(kind: str, values: Sequence[Any]) -> bool:
     """Whether a column is surely good. A sum runs in C, and is an int, or finite, only if all of its values are."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -33,6 +34,15 @@ class Metrics(Collector):
         yield _states(statuses)
         yield _lags(statuses)
         yield GaugeMetricFamily("stockifyd_loop_lag_seconds", "The longest stall of the event loop lately.", self._loop_lag())
+        yield GaugeMetricFamily("stockifyd_tasks", "Tasks of the event loop.", _tasks())
+
+
+def _tasks() -> int:
+    """0 where no loop runs in this thread."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0
 
 
 def _counts(statuses: list[PipelineStatus]) -> Iterable[Metric]:

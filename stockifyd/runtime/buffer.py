@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 
 from stockifyd.api import Message, Partition
@@ -42,10 +42,10 @@ class Buffer:
             async with asyncio.timeout(secs):
                 await self._filled.wait()
 
-    async def room(self) -> None:
-        """Returns at the next `take`."""
+    def room(self) -> Awaitable[bool]:
+        """Done at the next `take` after this call, be it before it is awaited."""
         self._taken.clear()
-        await self._taken.wait()
+        return self._taken.wait()
 
     def is_full(self, max_bytes: int, max_messages: int) -> bool:
         """Whether a batch of these limits could be filled."""

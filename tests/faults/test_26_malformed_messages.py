@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-from typing import Any
 
 from faults.conftest import Sight
 from kit.bed import Scene, scene
 from kit.feed import BIG, DEAD
 from kit.fixtures_bed import MakeBed
+from kit.spoiled import spoiled, with_option
 
 LIMIT = "ALTER TABLE plain_options ADD CONSTRAINT ltp_is_sane CHECK (ltp < 1e6)"
-
-
-def changed(value: bytes, **changes: Any) -> bytes:
-    """A good chain with other fields."""
-    return json.dumps({**json.loads(value), **changes}).encode()
-
-
-def with_option(value: bytes, number: int, **changes: Any) -> bytes:
-    """A good chain with one option changed."""
-    chain = json.loads(value)
-    chain["options"][number] |= changes
-    return json.dumps(chain).encode()
-
-
-def malformed(value: bytes, chance: random.Random) -> dict[str, bytes]:
-    """Nine ways to spoil a chain of 500 options; nine, since ten in a short time are drift."""
-    bad_row = chance.randrange(BIG)
-    return {
-        "truncated": value[: chance.randrange(1, len(value))],
-        "NUL": value.replace(b'"NSE"', b'"N\\u0000SE"'),
-        "surrogate": value.replace(b'"NSE"', b'"\\ud800"'),
-        "NaN": with_option(value, bad_row, ltp=float("nan")),
-        "2^63": with_option(value, bad_row, oi=2**63),
-        "naive time": changed(value, timestamp="2026-11-23T04:00:00"),
-        "empty": b"",
-        "wrong root": b"[1, 2, 3]",
-        "one bad row of 500": with_option(value, bad_row, strike=-50.0),
-    }
 
 
 async def test_malformed_messages_alone_are_dead_letters(make_bed: MakeBed, sight: Sight, chance: random.Random) -> None:
@@ -48,7 +19,7 @@ async def test_malformed_messages_alone_are_dead_letters(make_bed: MakeBed, sigh
         on.bed.worker()
         await on.feed.send(1000)  # one in a hundred is not drift
         reasons = {}
-        for name, value in malformed(_big(on), chance).items():
+        for name, value in spoiled(_big(on), chance).items():
             partition, offset = await on.feed.send_bad(value, partition=chance.randrange(on.bed.partitions))
             reasons[name] = (partition, offset)
             await on.feed.send(chance.randrange(120, 160))

@@ -8,12 +8,14 @@ from faults.conftest import Sight, long_form
 from kit.bed import Scene, scene
 from kit.feed import DEAD, Content
 from kit.fixtures_bed import MakeBed
-from kit.kafka_topics import produce
+from kit.kafka_topics import produce, producer
 
 MIB = 2**20
 HUGE = 50 * MIB
 ROOM = {"max_message_bytes": str(64 * MIB)}
-PEAK_MIB = 640
+BOMBS = 40
+BOMB = 32 * MIB
+PEAK_MIB = 450
 """All that comes are 200 MiB; one message of 50 is there several times while it is unpacked, read and written."""
 
 
@@ -34,6 +36,24 @@ async def test_huge_messages_are_stored_or_dead_letters(make_bed: MakeBed, sight
         assert 2 == len((await on.bed.books.everything()).letters)
         sight.note(messages=on.feed.sent, peak_mib=worker.peak_mib)
         assert worker.peak_mib < PEAK_MIB
+
+
+@long_form
+async def test_many_bombs_are_not_unpacked_at_once(make_bed: MakeBed, sight: Sight) -> None:
+    """Of small batches that are huge once unpacked, only some are in memory at a time; small messages around them flow on."""
+    async with scene(make_bed(partitions=2, topic_options=ROOM)) as on:
+        await on.feed.send(400)
+        await on.feed.settle()
+        async with producer(on.bed.kafka.direct, max_request_size=64 * MIB, compression_type="gzip") as client:
+            for _ in range(BOMBS):
+                value, content = on.feed.chain(0)
+                partition, _ = on.feed.plan(0, content)
+                await client.send_and_wait(on.bed.topic, value.ljust(BOMB), partition=partition)
+        await on.feed.send(400)
+        worker = on.bed.worker()
+        await on.judge()
+        sight.note(unpacked_mib=BOMBS * BOMB // MIB, messages=on.feed.sent, peak_mib=worker.peak_mib)
+        assert worker.peak_mib < BOMBS * BOMB // MIB // 2
 
 
 async def _send(on: Scene, value: bytes, content: Content, **options: Any) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
-from kit.feed import BASE, FIRST_SYMBOL, OPTION_COLUMNS, SNAPSHOT_COLUMNS, Content, Place, content_of, place_of
+from kit.feed import OPTION_COLUMNS, SNAPSHOT_COLUMNS, Content, Place, content_of, instant, place_of
 from kit.oracles import Move, Stored, Violations, torn
 
 AUDIT = """
@@ -35,6 +35,9 @@ COUNTS = """SELECT symbol_id, "timestamp", sum(o)::int, sum(s)::int FROM (
 GROUP BY 1, 2"""
 MARGIN = 50
 """Messages of each partition that a snapshot looks at again, though the one before found them well."""
+
+WINDOW = 100
+"""Offsets of each partition whose rows are read at a time."""
 
 
 class Books:
@@ -69,8 +72,7 @@ class Books:
     async def counted(self, connection: asyncpg.Connection[asyncpg.Record], floor: int = 0) -> Stored:
         """Messages by their number of rows, from an offset on, in a transaction that is open."""
         query = COUNTS.format(options=self.options, snapshots=self.snapshots)
-        since = BASE.fromtimestamp(BASE.timestamp() + floor / 1000, BASE.tzinfo)
-        rows = {place_of(r[0], r[1]): Content(r[2], r[3]) for r in await connection.fetch(query, since)}
+        rows = {place_of(r[0], r[1]): Content(r[2], r[3]) for r in await connection.fetch(query, instant(floor))}
         return Stored(
             next={row[0]: row[1] for row in await connection.fetch(OFFSETS, self.topic)},
             rows=rows,
@@ -80,27 +82,28 @@ class Books:
         )
 
     async def everything(self) -> Stored:
-        """All of it, with checksums."""
+        """All of it, with checksums; the rows of a few offsets at a time, for there may be millions."""
         async with self.reading() as connection:
             counted = await self.counted(connection)
             rows: dict[Place, Content] = {}
-            for symbol in sorted({FIRST_SYMBOL + partition for partition, _ in counted.rows}):
-                rows |= await self._contents(connection, symbol)
+            last = max((offset for _, offset in counted.rows), default=-1)
+            for first in range(0, last + 1, WINDOW):
+                rows |= await self._contents(connection, first)
         return Stored(counted.next, rows, counted.letters, counted.gaps)
 
-    async def _contents(self, connection: asyncpg.Connection[asyncpg.Record], symbol: int) -> dict[Place, Content]:
-        options = await self._of_messages(connection, self.options, symbol, OPTION_COLUMNS)
-        snapshots = await self._of_messages(connection, self.snapshots, symbol, SNAPSHOT_COLUMNS)
+    async def _contents(self, connection: asyncpg.Connection[asyncpg.Record], first: int) -> dict[Place, Content]:
+        options = await self._of_messages(connection, self.options, first, columns=OPTION_COLUMNS)
+        snapshots = await self._of_messages(connection, self.snapshots, first, columns=SNAPSHOT_COLUMNS)
         return {at: content_of(options.get(at, []), snapshots.get(at, [])) for at in options.keys() | snapshots.keys()}
 
     async def _of_messages(
-        self, connection: asyncpg.Connection[asyncpg.Record], table: str, symbol: int, columns: tuple[str, ...]
+        self, connection: asyncpg.Connection[asyncpg.Record], table: str, first: int, *, columns: tuple[str, ...]
     ) -> dict[Place, list[tuple[object, ...]]]:
         names = ", ".join(f'"{name}"' if name != "expiry" else "expiry::text" for name in columns)
-        query = f'SELECT "timestamp", {names} FROM {table} WHERE symbol_id = $1'
+        query = f'SELECT symbol_id, "timestamp", {names} FROM {table} WHERE "timestamp" >= $1 AND "timestamp" < $2'
         found: dict[Place, list[tuple[object, ...]]] = {}
-        for row in await connection.fetch(query, symbol):
-            found.setdefault(place_of(symbol, row[0]), []).append(tuple(row)[1:])
+        for row in await connection.fetch(query, instant(first), instant(first + WINDOW)):
+            found.setdefault(place_of(row[0], row[1]), []).append(tuple(row)[2:])
         return found
 
 

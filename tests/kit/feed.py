@@ -168,7 +168,12 @@ class Feed:
 
 def stamp(offset: int) -> str:
     """The timestamp of the message at an offset, as JSON has it."""
-    return (BASE + timedelta(milliseconds=offset)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instant(offset).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant(offset: int) -> datetime:
+    """The timestamp of the message at an offset."""
+    return BASE + timedelta(milliseconds=offset)
 
 
 def place_of(symbol_id: int, timestamp: datetime) -> Place:

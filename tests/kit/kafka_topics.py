@@ -12,6 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, Records
 from aiokafka.errors import CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError
 from aiokafka.structs import OffsetAndMetadata
 
+from stockifyd_kafka.connection import calm
+
 NOT_YET = (CoordinatorLoadInProgressError, GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError)
 COORDINATOR_SECS = 30
 
@@ -81,6 +83,7 @@ async def _group_offsets(client: AIOKafkaAdminClient, group: str) -> dict[TopicP
 async def producer(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
     """A producer that does not wait to fill its batches."""
     client = AIOKafkaProducer(bootstrap_servers=bootstrap, **{"max_request_size": 16 * 2**20, "acks": "all", **options})
+    calm(client.client)
     await client.start()
     try:
         yield client

@@ -22,6 +22,12 @@ class Change:
     old: str
     new: str
 
+    def applied(self, text: str) -> str:
+        """The file's text with the change; ValueError where it is not what the change expects."""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.file}: this stands {text.count(self.old)} times, not once:\n{self.old}")
+        return text.replace(self.old, self.new)
+
 
 @dataclass(frozen=True)
 class Mutation:
@@ -46,9 +52,9 @@ MUTATIONS = (
         (
             Change(
                 LANE,
-                "                done = await self._delivery.deliver(part)\n                self._shared.delivered(done,",
-                "                self._shared.delivered(part, 0.0)\n                done = await self._delivery.deliver(part)\n"
-                "                self._shared.delivered(done,",
+                "                done = await self._equipment.delivery.deliver(part)\n",
+                "                self._shared.delivered(part, 0.0)\n"
+                "                done = await self._equipment.delivery.deliver(part)\n",
             ),
         ),
         UNIT,

@@ -122,3 +122,22 @@ async def test_a_broker_that_stands_still(own_kafka: KafkaServer) -> None:
         await sink.write(next(making))
     await sink.close()
     assert [] == list(faults(await read_all(own_kafka.direct, "out"), 5 * EACH))
+
+
+@pytest.mark.slow
+async def test_a_broker_that_has_gone_is_asked_for_now_and_then(own_kafka: KafkaServer, caplog: pytest.LogCaptureFixture) -> None:
+    """Stopped in good order it first says that nobody leads any more: aiokafka would then ask again at once, for ever."""
+    await create_topic(own_kafka.direct, "out", PARTITIONS)
+    sink = make(KafkaSink, brokers=own_kafka.direct, topic="out", delivery_timeout_ms=10_000, record_batch_max_bytes=10_000)
+    await sink.open()
+    caplog.set_level("ERROR", logger="aiokafka")
+    stopping = asyncio.create_task(asyncio.to_thread(own_kafka.stop))
+    with pytest.raises((Retry, Unavailable)):
+        for batch in batches():
+            await sink.write(batch)
+    await stopping
+    await sink.close()
+    asked = [record for record in caplog.records if "Unable to update metadata" in record.message]
+    assert 0 < len(asked) < 200
+    gc.collect()
+    assert [] == [record.message for record in caplog.records if record.name == "asyncio"]

@@ -221,6 +221,32 @@ async def test_a_broker_that_swallows_is_connected_anew(bench: Any, own: KafkaSe
         await eventually(lambda: bench.sources[-1]._keeper.member is not before)
 
 
+@pytest.mark.slow
+async def test_a_rewind_while_it_connects_anew_loses_nothing(
+    bench: Any, own: KafkaServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Cut off while no broker answered, connecting anew goes on in the next reading."""
+    bench.kafka = own
+    await bench.topic_with(1)
+    await produce(bench.direct, bench.topic, [b"a"])
+    ledger, source = bench.ledger(), bench.source(stall_secs=1.5)
+    await source.open()
+    reading = source.read(ledger)
+    while not await anext(reading):
+        pass
+    own.freeze()
+    while "trying again until it works" not in caplog.text:
+        assert await anext(reading) == []
+    await reading.aclose()
+    own.thaw()
+    reading = source.read(ledger)
+    async with asyncio.timeout(60):
+        while not (found := await anext(reading)):
+            pass
+    assert [m.raw for m in found] == [b"a"]
+    await reading.aclose()
+
+
 async def test_several_topics(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A list of partitions for each."""
     await bench.topic_with(2)

@@ -87,6 +87,12 @@ def test_schema_names_the_path() -> None:
     assert "options[0].option_type: none of the values allowed" == after.rejected[0].reason
 
 
+def test_no_text_where_no_field_asks() -> None:
+    """A message that is not UTF-8 is rejected, though no field of the schema asks for the part that is not."""
+    after = decoded(chain_json(new="?").replace(b"?", b"\xff"), schema="chain")
+    assert "the message is not UTF-8" == after.rejected[0].reason
+
+
 def test_unknown_schema() -> None:
     """A schema that no plugin brings is a finding that names those there are."""
     with pytest.raises(msgspec.ValidationError, match=r"no plugin brings a message type 'chian'; known are .*chain"):

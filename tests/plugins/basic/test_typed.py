@@ -87,6 +87,13 @@ def test_a_good_message_is_taken() -> None:
     assert described(plain) == described(quick)
 
 
+@pytest.mark.parametrize("raw", [b'{"a": 1, "b": "\xff"}', b'{"a": 1, "\xff": 2}'])
+def test_no_text_where_no_column_asks(raw: bytes) -> None:
+    """Bytes that are not UTF-8 are none, though no column asks for that part."""
+    quick, _ = both({"table": "t", "columns": {"a": {"type": "int"}}}, raw)
+    assert quick is None
+
+
 @pytest.mark.parametrize(
     "config",
     [

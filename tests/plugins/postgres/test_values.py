@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockifyd.api import Reject
-from stockifyd_postgres.values import SLICE, check
+from stockifyd_postgres.values import SLICE, check, decimals
 
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 WHOLE = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1))
@@ -75,6 +75,13 @@ def test_a_row_of_another_width_is_found() -> None:
     with pytest.raises(Reject, match="3 values for 2 columns") as caught:
         check("options", ("a", "b"), {"a": "integer", "b": "integer"}, [(1, 2), (1, 2, 3)])
     assert caught.value.row == 1
+
+
+def test_a_float_in_a_numeric_column_is_the_decimal_it_is_written_as() -> None:
+    """0.1, not the 55 digits of the double nearest to it; a float elsewhere stays one."""
+    rows = [(0.1, 0.1), (None, 2.5), (Decimal("0.10"), 1)]
+    types = {"a": "numeric", "b": "double precision"}
+    assert [(Decimal("0.1"), 0.1), (None, 2.5), (Decimal("0.10"), 1)] == decimals(("a", "b"), types, rows)
 
 
 def test_no_rows_are_fine() -> None:

@@ -45,6 +45,15 @@ def test_buffer_gives_all_in_order_within_its_limits(chunks: list[list[int]], ma
     assert all(size_of(batch) <= max_bytes or len([m for m in batch if m.raw]) == 1 for batch in taken)
 
 
+async def test_room_made_before_it_is_waited_for_is_not_missed() -> None:
+    """Between the question for room and the wait for it a batch may be taken: that is room."""
+    buffer = Buffer()
+    buffer.put(messages(100), 100)
+    room = asyncio.ensure_future(buffer.room())
+    buffer.take(10, 10)
+    await asyncio.wait_for(room, 10)
+
+
 async def test_dropped_partitions_leave_the_others() -> None:
     """A revoked partition's messages go, and their bytes."""
     other = Partition("t", 1)
