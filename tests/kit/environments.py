@@ -49,7 +49,7 @@ class Environment:
         try:
             yield
             child.send_signal(signal.SIGINT)
-            _, said = child.communicate(timeout=60)
+            _, said = child.communicate(timeout=120)
             assert child.returncode == 0, said
         finally:
             child.kill()
@@ -80,7 +80,7 @@ class Environment:
 def run(*command: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] | None = None, must_fail: bool = False) -> str:
     """The standard output of a program that must succeed, or must not."""
     env = {**_clean(), **(environment or {})}
-    done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode != 0) == must_fail, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
