@@ -72,7 +72,15 @@ def run(
     files = Specs(_paths(specs, instance_name), settings.registry)
     first = _load(settings, files, last_good=last_good)
     console = set_up(log_format or settings.log_format, settings.log_level)
+    _say_skipped(settings)
     sys.exit(_run(files, first, Asked(instance, instance_name, listen, accept_new_ledger, console)))
+
+
+def _say_skipped(settings: Settings) -> None:
+    """Plugins that cannot be used; a spec that names one of their types is refused before this, and says it too."""
+    log = logging.getLogger("stockifyd.daemon")
+    for problem in settings.registry.problems:
+        log.warning("%s", problem)
 
 
 def _run(specs: Specs, first: list[Spec], asked: Asked) -> int:

@@ -124,7 +124,9 @@ def ticks(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize("command", [("status",), ("reload",), ("pause", "ticks"), ("resume", "ticks"), ("tap", "ticks")])
+@pytest.mark.parametrize(
+    "command", [("status",), ("plan",), ("reload",), ("pause", "ticks"), ("resume", "ticks"), ("tap", "ticks")]
+)
 def test_without_a_daemon_a_command_says_where_it_looked(desk: Desk, command: tuple[str, ...]) -> None:
     """The folder, and the variable that names another."""
     said = desk.call(*command, code=1)
