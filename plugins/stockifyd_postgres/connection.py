@@ -36,6 +36,11 @@ class Transaction:
         self.pid = 0
         """The backend that serves this transaction, once the ledger was read: what a pooler tells at connect is invented."""
 
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        return self._session.address
+
     async def execute(self, sql: str, *arguments: Any) -> int:
         """Run a statement; answers with the number of rows its command tag tells, 0 if none."""
         tag = await self._session.bounded(self._connection.execute(sql, *arguments))

@@ -12,10 +12,12 @@ from stockifyd_postgres.connection import Session, Transaction
 from stockifyd_postgres.question import Question, ask
 from stockifyd_postgres.source_options import PostgresSourceOptions
 
-STANDING = """SELECT now() < $1::timestamptz AS is_early, pg_is_in_recovery() AS is_standby,
-pg_is_in_recovery() AND coalesce(pg_last_xact_replay_timestamp() < $1::timestamptz, true)
-AND (coalesce(pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn(), true)
-OR NOT EXISTS (SELECT FROM pg_stat_wal_receiver WHERE pid IS NOT NULL)) AS is_behind"""
+# A standby has all that is older than a time if it has replayed a commit that is younger, or, of an idle primary, all that this
+# had when it last spoke. What it has received and replayed says nothing: after a restart it may have received little yet.
+STANDING = """SELECT now() < $1::timestamptz AS is_early, pg_is_in_recovery() AS is_standby, pg_is_in_recovery()
+AND coalesce(pg_last_xact_replay_timestamp() < $1::timestamptz, true) AND NOT EXISTS (SELECT FROM pg_stat_wal_receiver
+WHERE latest_end_lsn <= pg_last_wal_replay_lsn() AND last_msg_send_time >= $1::timestamptz) AS is_behind,
+(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END - '0/0')::bigint AS lsn"""
 
 
 class Places:
@@ -24,7 +26,7 @@ class Places:
     def __init__(self, options: PostgresSourceOptions, log: Logger, *, application: str) -> None:
         self._options, self._log = options, log
         self._sessions = [Session(at, options, application=application, log=log) for at in addresses(options)]
-        self._at = 0
+        self._at = self._lsn = 0
 
     @property
     def session(self) -> Session:
@@ -59,7 +61,7 @@ class Places:
             twin = session.twin()
             try:
                 async with twin.transaction() as transaction:
-                    await self._check(twin, transaction)
+                    await self.check(transaction)
                     await ask(transaction, self._options)
             except StockifydError as error:
                 found.append(f"{error.reason}\n  HINT: {error.hint}" if error.hint else error.reason)
@@ -69,22 +71,26 @@ class Places:
 
     async def _look(self) -> Question:
         async with self.session.transaction() as transaction:
-            kind = await self._check(self.session, transaction)
+            kind = await self.check(transaction)
             found = await ask(transaction, self._options)
         self._log.info("✓ Database connected: %s at %s", kind, self.session.address)
         return found
 
-    async def _check(self, session: Session, transaction: Transaction) -> str:
-        """Whether all rows up to `to` can be here; says what kind of server it is."""
+    async def check(self, transaction: Transaction) -> str:
+        """Whether all rows up to `to` are here, as they must be before they are read; says what kind of server it is."""
         end = self._options.end
         standing = (await transaction.fetch(STANDING, end))[0]
         if standing["is_early"]:
             raise Drift(f"to: {end.isoformat()} is in the future, rows may still come", hint="read what is past")
+        if standing["lsn"] < self._lsn:
+            raise Unavailable(f"{transaction.address} has not replayed all that was there before", hint="it is waited for")
         if standing["is_behind"]:
             raise Unavailable(
-                f"{session.address} is a replica that has not replayed all rows up to {end.isoformat()}",
-                hint="does it stream from its primary? It is tried again until it has",
+                f"{transaction.address} is a replica that has not replayed all that is older than {end.isoformat()}",
+                hint="does it stream? Of a primary that is idle since then it is seen by a commit there (`SELECT"
+                " pg_current_xact_id()`), or by a reader that is granted pg_read_all_stats",
             )
+        self._lsn = standing["lsn"]
         return "replica" if standing["is_standby"] else "primary"
 
 

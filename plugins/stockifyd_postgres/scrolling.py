@@ -10,7 +10,6 @@ from logging import Logger
 from typing import Any
 
 from stockifyd.api import Message, Retry, StockifydError, Unavailable
-from stockifyd_postgres.connection import Session
 from stockifyd_postgres.cutting import Cutter
 from stockifyd_postgres.places import Places
 from stockifyd_postgres.positions import Day
@@ -28,7 +27,7 @@ Page = Sequence[Any]
 class Scroll:
     """A cursor over a day's rows from some time on, while it works: a page is fetched while the one before is used."""
 
-    session: Session
+    places: Places
     question: Question
     day: Day
     page_rows: int
@@ -65,7 +64,8 @@ class Scroll:
             await self._pages.put(None)
 
     async def _scroll(self, begin: datetime) -> None:
-        async with self.session.transaction() as transaction:
+        async with self.places.session.transaction() as transaction:
+            await self.places.check(transaction)  # each time: a server that was restarted may know less than before
             declare = f"DECLARE {CURSOR} NO SCROLL CURSOR FOR {self.question.sql}"
             await transaction.execute(declare, *self.question.arguments(self.day, begin))
             while rows := await transaction.fetch(f"FETCH FORWARD {self.page_rows} FROM {CURSOR}"):
@@ -146,4 +146,4 @@ class DayReading:
 
     def _new_scroll(self) -> Scroll:
         cutter = self._cutter
-        return Scroll(self._places.session, cutter.question, cutter.day, cutter.options.read_max_rows)
+        return Scroll(self._places, cutter.question, cutter.day, cutter.options.read_max_rows)

@@ -205,5 +205,6 @@ async def test_a_replica_that_is_behind_is_waited_for(own_database: Database, re
     with pytest.raises(Unavailable, match="has not replayed"):
         await read(url, **window)
     replica.sql("SELECT pg_wal_replay_resume()")
+    own_database.sql("SELECT pg_current_xact_id()")
     replica.catch_up()
     assert [[1]] == rows_of(await read(url, **window))
