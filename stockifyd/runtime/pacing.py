@@ -24,7 +24,7 @@ class _Held(NamedTuple):
 
 
 class Pace:
-    """What was read and is not due yet. Inside a partition order holds, whatever the messages' times; seconds are of any clock."""
+    """What was read and is not due yet. Inside a partition order holds, whatever their times; seconds are of any clock."""
 
     def __init__(self) -> None:
         self.bytes = 0
