@@ -72,7 +72,9 @@ def test_nobody_listens() -> None:
     Notify({}).ready("well")
 
 
-@pytest.mark.parametrize(("pid", "expected"), [(str(os.getpid()), 30.0), ("1", 0.0), (None, 30.0)])
+@pytest.mark.parametrize(
+    ("pid", "expected"), [(str(os.getpid()), 30.0), ("1", 0.0), (None, 30.0)], ids=["ours", "another's", "of nobody"]
+)
 def test_the_watchdog_may_be_anothers(pid: str | None, expected: float) -> None:
     """WATCHDOG_PID says whose it is."""
     whose = {"WATCHDOG_PID": pid} if pid else {}
