@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from aiohttp import web
 
 from stockifyd.api import Drift
 from stockifyd.daemon.metrics import Metrics
-from stockifyd.daemon.places import SOCKET
+from stockifyd.daemon.places import SOCKET, left_behind
 from stockifyd.daemon.samples import lines
 from stockifyd.daemon.status import PipelineStatus
 from stockifyd.daemon.supervised import Reloaded, Supervised
@@ -128,9 +130,13 @@ class Control:
 
 
 def _make(folder: Path) -> None:
-    """The folder, without a socket that a daemon before us left."""
+    """The folder, without a socket that a daemon before us left; those of daemons that were killed go too."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.parent.stat().st_uid not in (os.getuid(), 0):
+        raise PermissionError(errno.EPERM, "its folder belongs to somebody else")
     (folder / SOCKET).unlink(missing_ok=True)
+    for gone in left_behind(folder):
+        _remove(gone / SOCKET)
 
 
 def _open_to_group(path: Path) -> None:
