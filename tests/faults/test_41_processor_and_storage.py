@@ -23,8 +23,6 @@ from kit.worker import Worker
 from stockifyd_optionchain.simulator import Produced
 
 RATE, STRIKES, BAD_EVERY = 60, 10, 200
-LATENCY_SECS = 0.3
-"""Between the processor's sink and the broker, each way: most kills find chains on their way."""
 STORED_SECS = 120.0
 
 
@@ -36,15 +34,13 @@ async def test_the_table_is_exact_across_both(
     proxied: tuple[KafkaServer, FaultProxy],
 ) -> None:
     """Every row of every chain is in the tables once, as it was answered, though the topic between them has chains twice."""
-    kafka, proxy = proxied
+    kafka, link = proxied
     async with platform(make_bed(kafka=kafka, keyed=True, on_conflict="ignore", source={"membership": "static"})) as on:
         seed = on.bed.seed
         stream = Stream(kafka.direct, on.raw, on.bed.partitions, answers(seed, strikes=STRIKES, bad_every=BAD_EVERY))
         await asyncio.gather(*map(at_work, on.bed.workers))
-        proxy.latency_secs = LATENCY_SECS
         async with stream.flowing(RATE):
-            deaths = await massacre(on.bed.workers, chance, secs=fault_secs)
-        proxy.latency_secs = 0
+            deaths = await massacre(on.bed.workers, chance, secs=fault_secs, link=link)
         await on.settled(stream)
         good = {place: one for place, one in stream.sent.items() if one.value != NO_ANSWER}
         made = copies(await read_all(kafka.direct, on.bed.topic))
