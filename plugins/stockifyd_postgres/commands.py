@@ -34,6 +34,7 @@ def migrate_command(load: LoadSpec) -> click.Command:
     @click.option("--url", default="", help="The database, as its owner. Default: DATABASE_OWNER_URL, else the sink's own.")
     @click.option("--grant-to", multiple=True, metavar="ROLE", help="The role that writes. Default: the sink's own.")
     @click.option("--reader", "readers", multiple=True, metavar="ROLE", help="A role that may read, and nothing else.")
+    @click.option("--load", "loads", multiple=True, metavar="TABLE=FILE", help="Rows of a YAML file, by the table's primary key.")
     @click.option("--timescaledb", is_flag=True, help="With --print: hypertables, not daily partitions.")
     @click.option("--accept-database", is_flag=True, help="The ledger began in another database: this one goes on in its place.")
     def command(spec: str, *, only_print: bool, **wishes: object) -> None:
@@ -44,6 +45,8 @@ def migrate_command(load: LoadSpec) -> click.Command:
 
         asked = Wishes(**wishes)  # type: ignore[arg-type]
         sinks = _sinks(load, spec)
+        if only_print and asked.loads:
+            raise click.UsageError("--load needs the database: it asks for the table's key")
         if only_print:
             click.echo(script(sinks, asked), nl=False)
             return

@@ -13,6 +13,7 @@ from stockifyd_postgres.address import Address, resolve
 from stockifyd_postgres.catalogue import Name
 from stockifyd_postgres.connection import Session, Transaction
 from stockifyd_postgres.options import PostgresOptions
+from stockifyd_postgres.reference import Reference
 from stockifyd_postgres.sink import Postgres
 
 LOG = logging.getLogger("stockifyd.migrate")
@@ -28,6 +29,7 @@ class Wishes:
     url: str = ""
     grant_to: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    loads: tuple[str, ...] = ()
     accept_database: bool = False
     timescaledb: bool = False
 
@@ -48,7 +50,7 @@ def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
 
 async def migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
     """Migrate each database that the sinks write to, in a transaction each; answers with what to tell."""
-    told: list[str] = []
+    told, references = list[str](), [Reference.read(asked) for asked in wishes.loads]
     places: dict[Address, list[Postgres]] = {}
     for sink in sinks:
         places.setdefault(owner_address(sink.config, wishes.url), []).append(sink)
@@ -57,6 +59,7 @@ async def migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
         try:
             async with session.transaction() as transaction:
                 told += await apply(transaction, group, wishes)
+                told += [await reference.load(transaction) for reference in references]
                 await transaction.commit()
         finally:
             await session.close()
