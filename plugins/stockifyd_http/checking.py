@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stockifyd.api import Calendar
 from stockifyd_http.template import places
 
 if TYPE_CHECKING:
@@ -87,6 +88,15 @@ def check_limits(options: HttpOptions) -> None:
                 f"interval_secs: {wanted} requests {_whose(limit)}every {options.interval_secs:g} s, and {limit.requests} in"
                 f" {limit.per_secs:g} s are allowed; {wanted * limit.per_secs / limit.requests:g} s would do"
             )
+
+
+def check_calendar(path: str | None) -> None:
+    """It can be read, and nothing is wrong in it."""
+    if path is not None:
+        try:
+            Calendar.load(path)
+        except ValueError as error:
+            raise ValueError(f"calendar: {error}") from error
 
 
 def _whose(limit: Limit) -> str:

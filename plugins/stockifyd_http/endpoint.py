@@ -60,21 +60,24 @@ class Endpoint:
 
     async def _once(self, ask: Ask) -> Answer:
         """One request in its turn, if the breaker lets it through then: others may have failed while it waited."""
-        await self._keep_pause(ask)
         try:
-            async with self._limits.turn(ask.symbol, ask.until):
-                if refusal := self._breaker.refusal():
-                    raise Trouble(refusal, is_of_endpoint=False)
-                return await self._judged(ask)
+            while True:
+                await asyncio.sleep(self._pause_for(ask))
+                async with self._limits.turn(ask.symbol, ask.until):
+                    if self._pause_for(ask):
+                        continue
+                    if refusal := self._breaker.refusal():
+                        raise Trouble(refusal, is_of_endpoint=False)
+                    return await self._judged(ask)
         except TimeoutError as error:
             raise Trouble("the limits left it no turn before the next poll", is_of_endpoint=False) from error
 
-    async def _keep_pause(self, ask: Ask) -> None:
-        """Wait out what the server asked others to wait, where there is time for it; not all come back at the same moment."""
-        if (left := self._breaker.pause_left()) > 0:
-            left += self._jitter(0)
-            if asyncio.get_running_loop().time() + left < ask.until:
-                await asyncio.sleep(left)
+    def _pause_for(self, ask: Ask) -> float:
+        """What the server asked others to wait, where there is time for it; not all come back at the same moment."""
+        if (left := self._breaker.pause_left()) <= 0:
+            return 0.0
+        left += self._jitter(0)
+        return left if asyncio.get_running_loop().time() + left < ask.until else 0.0
 
     async def _judged(self, ask: Ask) -> Answer:
         try:

@@ -59,7 +59,7 @@ class Listings:
 
 def days_of(body: bytes, listing: Listing) -> Sequence[date]:
     """The days that an answer lists. Trouble where there is none, or one that is not in the form."""
-    found = set(_at(msgspec.json.decode(body), listing.path.split(".")))
+    found = _at(msgspec.json.decode(body), listing.path.split("."))
     try:
         days = sorted({datetime.strptime(str(text), listing.form).date() for text in found})  # noqa: DTZ007  a day has no zone
     except ValueError as error:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from stockifyd.api import Config, Secret
-from stockifyd_http.checking import check_limits, check_places, check_request, check_secrets
+from stockifyd_http.checking import check_calendar, check_limits, check_places, check_request, check_secrets
 from stockifyd_http.window import Window
 
 Name = Annotated[str, Meta(min_length=1)]
@@ -116,6 +116,14 @@ class HttpOptions(Request, frozen=True, kw_only=True):
     secret_parameters: Annotated[dict[Name, Secret], Meta(description="The same in the query, where an API wants it.")] = (
         msgspec.field(default_factory=dict)
     )
+    calendar: Annotated[
+        str | None,
+        Meta(
+            description="File of the market's calendar: is polled in its sessions. On a day that it does not know the `window`"
+            " decides. Read at the start.",
+            examples=["calendars/nse.yaml"],
+        ),
+    ] = None
     window: Annotated[
         Window | None, Meta(description="When the market trades; default: always. Else nothing is polled, and nothing missed.")
     ] = None
@@ -144,6 +152,7 @@ class HttpOptions(Request, frozen=True, kw_only=True):
         check_secrets(self)
         check_places(self)
         check_limits(self)
+        check_calendar(self.calendar)
         if self.listing:
             check_request("expiries.listing.url", self.listing.url)
 

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+
+from stockifyd_http.hours import Hours
 
 MICROS = 1_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COARSE_MICROS = 60 * MICROS
 """Hours begin and end with a minute: to know whether any time was open, one look at each is enough."""
-
-
-class Hours(Protocol):
-    """When a market trades, in its own zone."""
-
-    @property
-    def zone(self) -> tzinfo:
-        """Days and times are of this zone."""
-
-    def holds(self, at: datetime) -> bool:
-        """Whether it trades at an instant."""
-
-
-class Always:
-    """A market that never closes, in UTC."""
-
-    zone: tzinfo = UTC
-
-    def holds(self, at: datetime) -> bool:  # noqa: ARG002
-        """It does."""
-        return True
 
 
 class Schedule:

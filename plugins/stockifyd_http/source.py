@@ -8,9 +8,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from stockifyd.api import Claims, Context, Drift, Message, Partition, Source, Span
+from stockifyd_http.hours import Always, hours_of
 from stockifyd_http.options import HttpOptions
 from stockifyd_http.partitioner import share
-from stockifyd_http.schedule import MICROS, Always, Schedule, micros
+from stockifyd_http.schedule import MICROS, Schedule, micros
 from stockifyd_http.series import Gap, Series
 
 if TYPE_CHECKING:  # imported when the source works: `stockifyd validate` imports this module
@@ -38,17 +39,20 @@ class Http(Source[HttpOptions]):
         super().__init__(config, context)
         self._polling: Polling | None = None
         self._series: dict[Partition, Series] = {}
-        self._schedule = Schedule(config.interval_secs, config.window or Always())
+        self._schedule = Schedule(config.interval_secs, Always())
         self._paused = False
 
     async def open(self) -> None:
-        """Make a pool of connections; the vendor is asked by the first poll. Drift for certificates that cannot be read."""
+        """Make a pool of connections; the vendor is asked by the first poll. Drift for a file that cannot be read."""
         from stockifyd_http.polling import Polling  # noqa: PLC0415  see above
 
         await self._close_polling()
         symbols = share(self.config.symbols, self.context.instance_id, self.context.total_instances)
         try:
+            self._schedule = Schedule(self.config.interval_secs, hours_of(self.config, self.context.log))
             self._polling = Polling(self.config, self.context, symbols)
+        except ValueError as error:
+            raise Drift(f"calendar: {error}", hint="put the file right, then reload") from error
         except OSError as error:
             raise Drift(f"tls_ca_file: {error.strerror or 'no certificates in it'}", hint="mend it, then reload") from error
         told = "✓ Polling %d of %d symbols every %g s" if symbols else "no symbol is this instance's: %d of %d, every %g s"
