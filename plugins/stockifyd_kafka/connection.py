@@ -19,7 +19,6 @@ from stockifyd.api import Drift, Unavailable
 from stockifyd_kafka.errors import describe, is_kafka, meaning
 from stockifyd_kafka.options import BrokerOptions, KafkaOptions
 
-Weigh = Callable[[bytes | None], bytes | None]
 CONNECT_SECS = 10
 STOP_SECS = 5
 ASK_AGAIN_SECS = 0.1
@@ -55,12 +54,11 @@ def calm(client: AIOKafkaClient) -> None:
     client._metadata_update = update_calmly  # noqa: SLF001
 
 
-def member_consumer(options: KafkaOptions, *, instance_id: int, weigh: Weigh) -> AIOKafkaConsumer:
-    """A consumer that can become a member of the group; it subscribes to nothing yet. `weigh` is given each value."""
+def member_consumer(options: KafkaOptions, *, instance_id: int) -> AIOKafkaConsumer:
+    """A consumer that can become a member of the group; it subscribes to nothing yet."""
     return AIOKafkaConsumer(
         # A join may take as long as a rebalance; given up earlier, it would begin anew for ever.
         **client_arguments(options, timeout_ms=options.rebalance_timeout_ms + 5_000),
-        value_deserializer=weigh,
         client_id=f"stockifyd-{options.group}-{instance_id}",
         group_id=options.group,
         group_instance_id=f"{options.group}-{instance_id}" if options.membership == "static" else None,

@@ -19,6 +19,7 @@ EX_CONFIG = 78
 
 COMMANDS = {
     "graph": "stockifyd.cli.graph:graph",
+    "install-units": "stockifyd.cli.install_units:install_units",
     "pause": "stockifyd.cli.operate:pause",
     "plan": "stockifyd.cli.plan:plan",
     "plugins": "stockifyd.cli.plugins:plugins",

@@ -293,7 +293,7 @@ async def test_what_is_due_while_paused_is_a_gap(vendor: Vendor) -> None:
 
 
 async def test_where_a_ledger_remembers_more(vendor: Vendor) -> None:
-    """The time from what is stored to the start is a gap, if a poll was due in it; a clock that was set back moves nothing back."""
+    """The time from what is stored to the start is a gap, if a poll was due; a clock that was set back moves nothing back."""
     [message], _ = await read(source(vendor), count(1))
     stored = {message.position.partition: message.position.offset - 10_000_000}
     _, claims = await read(source(vendor), count(1), MemoryClaims(stored))
