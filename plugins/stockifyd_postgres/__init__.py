@@ -1,17 +1,20 @@
-"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink."""
+"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink, and lookups on replicas."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from stockifyd.api import LoadSpec, hookimpl
+from stockifyd.api import Component, LoadSpec, hookimpl
 from stockifyd_postgres.commands import dlq_command, migrate_command
+from stockifyd_postgres.lookup import Lookup
 from stockifyd_postgres.sink import Postgres
 
 
 @hookimpl
-def stockifyd_components() -> list[type[Postgres]]:
-    return [Postgres]
+def stockifyd_components() -> list[type[Component[Any]]]:
+    return [Postgres, Lookup]
 
 
 @hookimpl
