@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,6 +25,9 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
 WHERE i.indrelid = $1::bigint::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 AND k.at <= i.indnkeyatts GROUP BY i.indexrelid"""
 
+PORTION = 5_000
+"""Keys of one query: encoding them, and what it finds, must not hold the event loop for long."""
+
 Key = tuple[Any, ...]
 """The values of a row's `match` columns; under `as_of`, then the span of time: later than the first, not later than the last."""
 
@@ -38,15 +42,21 @@ class Inquiry:
     by_time: bool
 
     async def answers(self, transaction: Transaction, keys: Sequence[Key]) -> dict[Key, Row]:
-        """What is found, by key; keys that match nothing are not in it."""
+        """What is found, by key; keys that match nothing are not in it. All of it is of the transaction's one snapshot."""
+        found: dict[Key, Row] = {}
+        for start in range(0, len(keys), PORTION):
+            part = keys[start : start + PORTION]
+            rows = await transaction.fetch(self.sql, *self._arguments(part))
+            found.update((part[row[0] - 1], tuple(row)[1:]) for row in rows)
+            await asyncio.sleep(0)
+        return found
+
+    def _arguments(self, keys: Sequence[Key]) -> list[Any]:
         arrays: list[Any] = [list(values) for values in zip(*keys, strict=True)]
         for place, kind in enumerate(self.kinds):
-            if kind == "numeric":
+            if kind == "numeric":  # a float as the decimal it is written as
                 arrays[place] = [Decimal(repr(v)) if isinstance(v, float) else Decimal(v) for v in arrays[place]]
-        if self.by_time:
-            arrays += [min(arrays[-2]), max(arrays[-1])]
-        found = await transaction.fetch(self.sql, *arrays)
-        return {keys[row[0] - 1]: tuple(row)[1:] for row in found}
+        return [*arrays, min(arrays[-2]), max(arrays[-1])] if self.by_time else arrays
 
 
 async def inquire(transaction: Transaction, options: LookupOptions) -> Inquiry:

@@ -73,6 +73,8 @@ class Replicas:
             await asyncio.gather(*(self._look(server) for server in self._servers if not server.standing.is_up))
             if fit := [server for server in self._servers if server.standing.is_up]:
                 break
+            if all(server.drift for server in self._servers):
+                raise self._none([])
             await asyncio.sleep(OPENING_SECS)
         else:
             raise self._none([])

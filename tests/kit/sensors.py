@@ -22,7 +22,7 @@ SCHEMA = f"""CREATE TABLE sensors (sensor_id integer PRIMARY KEY, room text, flo
 INSERT INTO sensors SELECT n, 'room ' || n, n / 10 FROM generate_series(1, 100) AS n;
 CREATE TABLE measured (sensor_id integer, at timestamptz, celsius double precision, PRIMARY KEY (sensor_id, at));
 INSERT INTO measured SELECT s, '{NOON.isoformat()}'::timestamptz - n * interval '1 minute', s + n / 1000.0
-  FROM generate_series(1, 20) AS s, generate_series(0, 2000) AS n;
+  FROM generate_series(1, 20) AS s, generate_series(0, 300) AS n;
 GRANT SELECT ON sensors, measured TO {READER};"""
 
 ROOM: Mapping[str, Any] = {"table": "readings", "from": "sensors", "match": {"sensor": "sensor_id"}, "columns": ["room", "floor"]}

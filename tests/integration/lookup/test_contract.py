@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,7 +20,7 @@ class TestLookup(TransformContract[Lookup]):
     """By a key."""
 
     transform = Lookup
-    lookup = ROOM
+    lookup: ClassVar[Mapping[str, Any]] = ROOM
     database: Database
 
     @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ class TestLookup(TransformContract[Lookup]):
 class TestPast(TestLookup):
     """As of a time, into another table, remembered, and refused where there is nothing."""
 
-    lookup = {**PAST, "into": "past", "on_miss": "reject", "cache_secs": 60, "cache_max_rows": 2}
+    lookup: ClassVar[Mapping[str, Any]] = {**PAST, "into": "past", "on_miss": "reject", "cache_secs": 60, "cache_max_rows": 2}
 
     def batch(self) -> Batch:
         return readings([[reading(1), reading(2)], [], [reading(3, minute=-90), reading(1)], [reading(99)], [("noon", 1, 2.0)]])
