@@ -13,6 +13,7 @@ from stockifyd.api import Drift, Retry, StockifydError, Unavailable
 from stockifyd_postgres.address import Address, replicas, resolve
 from stockifyd_postgres.connection import Session, Transaction
 from stockifyd_postgres.lookup_options import LookupOptions
+from stockifyd_postgres.patience import Patience
 from stockifyd_postgres.pulse import Pulse
 from stockifyd_postgres.standing import Standing
 
@@ -24,6 +25,8 @@ Examine = Callable[[Transaction], Awaitable[None]]
 
 LOOK_SECS = 1.0
 """How often a server that is not read is looked at."""
+GRACE_SECS = 1.0
+"""What an answer has on top of the server's own limit: the server's is the better one."""
 OPENING_LOOKS, OPENING_SECS = 20, 0.1
 """At the start a replica has a moment to replay the first heartbeat."""
 HAS_HEARTBEAT = """SELECT coalesce(has_table_privilege(to_regclass('stockifyd.heartbeat')::oid, 'SELECT'), false)
@@ -38,6 +41,8 @@ class Server:
     """One of them."""
 
     session: Session
+    is_primary: bool = False
+    """Whether the heartbeat is stamped here, or nowhere."""
     standing: Standing = field(default_factory=Standing)
     drift: Drift | None = None
     """What an operator must mend before it can be read."""
@@ -57,11 +62,14 @@ class Replicas:
 
     def __init__(self, options: LookupOptions, log: logging.Logger, *, application: str, examine: Examine) -> None:
         self._options, self._log, self._examine = options, log, examine
-        found = addresses(options)
-        self._servers = [Server(Session(address, options, application=application, log=log)) for address in found]
         self._pulse: Pulse | None = None
-        if options.max_lag_ms is not None and options.database.reveal() != "primary":
-            self._pulse = Pulse(resolve(options.primary), application=application, log=log)
+        primary = resolve(options.primary) if needs_primary(options) else None
+        if primary is not None and options.max_lag_ms is not None:
+            self._pulse = Pulse(primary, application=application, log=log)
+        self._servers = [
+            Server(Session(address, options, application=application, log=log), primary in (None, address))
+            for address in addresses(options)
+        ]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -97,6 +105,11 @@ class Replicas:
                     told.append(error)
         raise self._none(told)
 
+    @property
+    def reading(self) -> Address | None:
+        """Where the next batch is read; None: nowhere."""
+        return next((server.session.address for server in self._servers if server.standing.is_up), None)
+
     async def findings(self) -> list[str]:
         """What is wrong with each server, for an operator."""
         if self._pulse is not None:
@@ -121,36 +134,56 @@ class Replicas:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, server: Server, ask: Callable[[Transaction], Awaitable[T]]) -> T:
+        with Patience(server.session, self._first_secs) as patience:
+            try:
+                async with server.session.transaction() as transaction:
+                    await self._judge(server, transaction)
+                    patience.wait(self._options.statement_timeout_ms / 1000 + GRACE_SECS)
+                    return await ask(transaction)
+            except Behind:
+                raise
+            except Unavailable as error:
+                # Replay that conflicts with us may end the connection, and then no SQLSTATE tells: is the server well?
+                if not patience.is_over and await self._answers(server):
+                    raise Retry(error.reason, hint=error.hint) from error
+                server.standing.lost(error.reason)
+                self._told(server)
+                raise
+
+    async def _answers(self, server: Server) -> bool:
         try:
-            async with server.session.transaction() as transaction:
-                await self._judge(server, transaction)
-                return await ask(transaction)
-        except Behind:
-            raise
-        except Unavailable as error:
-            server.standing.lost(error.reason)
-            self._told(server)
-            raise
+            with Patience(server.session, self._first_secs):
+                async with server.session.transaction() as transaction:
+                    await transaction.value("SELECT 1")
+        except StockifydError:
+            return False
+        return True
+
+    @property
+    def _first_secs(self) -> float:
+        """How long a server has for its first answer."""
+        return self._options.connect_timeout_secs + GRACE_SECS
 
     async def _judge(self, server: Server, transaction: Transaction) -> None:
         """Whether it may be read in this snapshot; Behind if not."""
-        was_up = server.standing.is_up
+        before = server.standing.state
         if self._options.max_lag_ms is None:
             server.standing.seen(0.0, None)
         else:
             row = (await transaction.fetch(FRESHNESS))[0]
-            self._weigh(server.standing, row)
-        if was_up != server.standing.is_up:
+            self._weigh(server, row)
+        if before != "new" and (before == "up") != server.standing.is_up:
             self._told(server)
         if not server.standing.is_up:
             raise Behind(server.told)
 
-    def _weigh(self, standing: Standing, row: asyncpg.Record) -> None:
-        beat_at = row["beat_at"]
-        if not row["is_standby"]:
+    def _weigh(self, server: Server, row: asyncpg.Record) -> None:
+        """By the heartbeat, also where it is no standby: one that was promoted beside a living primary gets no beats."""
+        standing, beat_at = server.standing, row["beat_at"]
+        if server.is_primary and not row["is_standby"]:
             standing.seen(0.0, self._options.max_lag_ms)
         elif beat_at is None or self._pulse is None or (lag := self._pulse.lag_ms(beat_at)) is None:
-            standing.unclear("a replica, and how far behind nobody knows: no heartbeat of the primary was seen")
+            standing.unclear("how far it is behind nobody knows: no heartbeat of the primary was seen")
         else:
             standing.seen(lag, self._options.max_lag_ms)
             if not standing.is_up and (behind := self._pulse.bytes_behind(row["replayed"])):
@@ -160,12 +193,13 @@ class Replicas:
         """Look at a server that is not read; what is seen is its standing."""
         server.drift = None
         try:
-            async with server.session.transaction() as transaction:
-                if self._options.max_lag_ms is not None and not await transaction.value(HAS_HEARTBEAT):
-                    server.standing.unclear("there is no table stockifyd.heartbeat, or no right to read it")
-                    return
-                await self._examine(transaction)
-                await self._judge(server, transaction)
+            with Patience(server.session, self._first_secs + self._options.statement_timeout_ms / 1000):
+                async with server.session.transaction() as transaction:
+                    if self._options.max_lag_ms is not None and not await transaction.value(HAS_HEARTBEAT):
+                        server.standing.unclear("there is no table stockifyd.heartbeat, or no right to read it")
+                        return
+                    await self._examine(transaction)
+                    await self._judge(server, transaction)
         except Behind:
             return
         except Drift as error:
@@ -201,6 +235,11 @@ class Replicas:
 CURE = (
     "a replica is read again when it stands; see `max_lag_ms` and `fallback`, and whether `stockifyd migrate` made the heartbeat"
 )
+
+
+def needs_primary(options: LookupOptions) -> bool:
+    """Whether it must be known where the primary is."""
+    return options.fallback == "primary" or (options.max_lag_ms is not None and options.database.reveal() != "primary")
 
 
 def addresses(options: LookupOptions, environment: Mapping[str, str] = os.environ) -> list[Address]:
