@@ -92,6 +92,7 @@ def writer_grants(role: str, options: Sequence[PostgresOptions], existing: Seque
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON stockifyd.dead_letters {to}"
     yield f"GRANT SELECT ON stockifyd.day_tables, stockifyd.migrations {to}"
     yield f"GRANT EXECUTE ON FUNCTION stockifyd.ensure_day(regclass, date) {to}"
+    yield from _heartbeat(to)
     tables = [table for each in options for table in each.tables.values() if table.target in existing]
     yield from dict.fromkeys(f"GRANT USAGE ON SCHEMA {quote(table.target[0])} {to}" for table in tables)
     for table in tables:
@@ -107,8 +108,15 @@ def reader_grants(role: str, existing: Sequence[Name]) -> Iterator[str]:
     for schema in dict.fromkeys(["stockifyd", *(schema for schema, _ in existing)]):
         yield f"GRANT USAGE ON SCHEMA {quote(schema)} {to}"
     yield f"GRANT SELECT ON stockifyd.offsets, stockifyd.gaps, stockifyd.dead_letters {to}"
+    yield from _heartbeat(to)
     for target in existing:
         yield f"GRANT SELECT ON {qualified(target)} {to}"
+
+
+def _heartbeat(to: str) -> Iterator[str]:
+    """For whoever looks up on replicas: to see how far they are behind, and to stamp the row that tells it."""
+    yield f"GRANT SELECT ON stockifyd.heartbeat {to}"
+    yield f"GRANT EXECUTE ON FUNCTION stockifyd.beat() {to}"
 
 
 def _temporary(role: str) -> str:
