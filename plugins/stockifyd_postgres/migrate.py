@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from stockifyd.api import Secret
 from stockifyd_postgres import ddl
@@ -32,6 +32,8 @@ class Wishes:
     loads: tuple[str, ...] = ()
     accept_database: bool = False
     timescaledb: bool = False
+    like: Mapping[Name, Name] = field(default_factory=dict)
+    """Tables that do not ship with stockifyd and are made all the same, as these are."""
 
 
 def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
@@ -40,7 +42,7 @@ def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
     parts = ["BEGIN;", ddl.BASE]
     if wishes.timescaledb:
         parts.append("CREATE EXTENSION IF NOT EXISTS timescaledb;")
-    made = ddl.steps(options, timescaledb=wishes.timescaledb)
+    made = ddl.steps(options, timescaledb=wishes.timescaledb, like=wishes.like)
     for step in made:
         record = f"INSERT INTO stockifyd.migrations (name) VALUES ('{step.name}') ON CONFLICT DO NOTHING;"  # noqa: S608 - a file's name
         parts += [f"-- {step.name}", step.sql.rstrip(), record, ""]
@@ -74,7 +76,7 @@ async def apply(transaction: Transaction, sinks: Sequence[Postgres], wishes: Wis
     await transaction.execute(ddl.BASE)
     timescaledb = await _timescaledb(transaction)
     new = []
-    for step in ddl.steps(options, timescaledb=timescaledb):
+    for step in ddl.steps(options, timescaledb=timescaledb, like=wishes.like):
         await transaction.execute(step.sql)
         if await transaction.execute(RECORD, step.name):
             new.append(f"  {step.name}")

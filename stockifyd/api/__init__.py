@@ -1,6 +1,7 @@
 """All that a plugin may import: components, messages, options, errors and hooks."""
 
 from stockifyd.api.batch import Batch, DeadLetter, Message, Partition, Position, Receipt, Row, Span, Table, dead_letter
+from stockifyd.api.calendar import Calendar, Session, Unknown
 from stockifyd.api.components import Claims, Component, Context, LedgerSink, Sink, Source, Tables, Transform
 from stockifyd.api.errors import Drift, Fenced, Reject, Retry, StockifydError, Unavailable
 from stockifyd.api.hooks import Components, LoadSpec, hookimpl
@@ -15,6 +16,7 @@ It rises when a plugin that was right would be wrong. What is only added does no
 __all__ = [
     "API_VERSION",
     "Batch",
+    "Calendar",
     "Claims",
     "Component",
     "Components",
@@ -33,6 +35,7 @@ __all__ = [
     "Retry",
     "Row",
     "Secret",
+    "Session",
     "Sink",
     "Source",
     "Span",
@@ -41,6 +44,7 @@ __all__ = [
     "Tables",
     "Transform",
     "Unavailable",
+    "Unknown",
     "config_type",
     "configure",
     "dead_letter",

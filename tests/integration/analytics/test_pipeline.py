@@ -35,7 +35,7 @@ def bed(make_bed: MakeBed) -> Iterator[Bed]:
 
 
 async def test_every_chain_has_its_analytics(bed: Bed) -> None:
-    """Each chain once, in the table and in the topic, with what is computed of it; each option once, with its build-up or null."""
+    """Each chain once, in the table and in the topic, with what is computed of it; each option once, with its build-up."""
     simulator = Simulator(7, datetime.now(UTC).date(), underlyings=["NIFTY", "SENSEX"], strikes=STRIKES, interval_secs=900)
     chains = await enriched(islice(simulator.raw("dhan"), CHAINS))
     for topic in (bed.topic, f"{bed.topic}.analytics"):
