@@ -16,6 +16,8 @@ from multiprocessing import Process, Queue
 from pathlib import Path
 from typing import Any
 
+import daemon
+import export
 import failover
 import instances
 import latency
@@ -27,6 +29,7 @@ RESULTS = ROOT / "bench" / "RESULTS.md"
 ONE, TWO, HALVES = "1 lane", "2 lanes", "2 lanes, batches of half the size"
 WAYS = {ONE: "", TWO: "lanes: 2", HALVES: "lanes: 2, batch_max_rows: 10000, batch_max_bytes: 4194304"}
 SHARES = (0.25, 0.1)
+HEAD = ("way", "ratio to `\\copy`", "lowest to highest", "rows/s", "CPU s a million rows", "peak RSS, MiB")
 Rows = list[tuple[str, ...]]
 
 
@@ -101,12 +104,64 @@ def standstill(at: Bed, asked: argparse.Namespace) -> list[str]:
     return [_table(title, ("", "median", "least to most", "rounds"), rows)]
 
 
+def changes(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Reloads of a sink under load."""
+    subject = replace(chains(max(2000, asked.rounds * 400), spread=True), topic="edited")
+    latency.make_topic(at, subject.topic)
+    at.migrate(subject.spec(at, "edited"))
+    seen = daemon.reloads(at, subject, "edited", 2 * asked.rounds)
+    rows: Rows = [(
+        str(len(seen.reloading)), f"{statistics.median(seen.reloading):.0f}", f"{max(seen.reloading):.0f}",
+        f"{seen.otherwise:.0f}", str(seen.rebalances),
+    )]  # fmt: skip
+    head = ("reloads of a sink", "longest pause, median", "most", "most without a reload", "rebalances")
+    title = f"Milliseconds between two commits, {daemon.CHAINS_A_SEC} chains a second"
+    return [_table(title, head, rows)]
+
+
+def idlers(at: Bed, _asked: argparse.Namespace) -> list[str]:
+    """Pipelines with nothing to do."""
+    subject = replace(chains(1), topic="idle")
+    rows: Rows = []
+    for count in (1, 50):
+        seen = daemon.idle(at, subject, count)
+        rows.append((str(count), f"{seen.peak_mib:.0f}", f"{100 * seen.cpu:.1f}"))
+        say(" ".join(rows[-1]))
+    return [_table("Idle pipelines in one daemon", ("pipelines", "peak RSS, MiB", "% of a core"), rows)]
+
+
+def readiness(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Start to READY."""
+    subject = replace(chains(1), topic="early")
+    latency.make_topic(at, subject.topic)
+    at.migrate(subject.spec(at, "early"))
+    found, bare = daemon.ready(at, subject, "early", asked.rounds)
+    middle, alone = statistics.median(found), statistics.median(bare)
+    rows: Rows = [(f"{middle:.0f}", f"{min(found):.0f}", f"{alone:.0f}", f"{middle / alone:.1f}")]
+    head = ("start to READY, median", "least", "`python -c pass`", "ratio")
+    return [_table("Milliseconds until systemd is told READY", head, rows)]
+
+
+def exports(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figure h."""
+    history = export.filled(at, asked.chains)
+    ran = export.race(history, asked.rounds, say)
+    rows: Rows = [_row("psql \\copy", ran.copies, [f.rows_a_sec / _middle(ran.copies) for f in ran.copies])]
+    rows.append(_row("stockifyd run", ran.ours, ran.ratios))
+    told = f"{history.rows:,} rows in the order of time; from the start of the process to its end; medians."
+    return [f"### (h) Export into a file of CSV, through PgBouncer\n\n{told}\n\n{_lines(HEAD, rows)}"]
+
+
 FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
     "loads": loads,
     "stages": cpu_stages,
     "latency": latencies,
     "instances": shares,
     "failover": standstill,
+    "reload": changes,
+    "idle": idlers,
+    "ready": readiness,
+    "export": exports,
 }
 
 
@@ -160,9 +215,8 @@ def say(text: str) -> None:
 def _of_race(ran: Race, subject: Subject) -> str:
     rows: Rows = [_row("psql \\copy", ran.copies, [f.rows_a_sec / _middle(ran.copies) for f in ran.copies])]
     rows += [_row(f"stockifyd, {way}", figures, ran.ratios[way]) for way, figures in ran.ways.items()]
-    head = ("way", "ratio to `\\copy`", "lowest to highest", "rows/s", "CPU s a million rows", "peak RSS, MiB")
     told = f"{subject.count:,} messages, {subject.rows:,} rows a load; each load between two of `\\copy`; medians."
-    return f"{told}\n\n{_lines(head, rows)}"
+    return f"{told}\n\n{_lines(HEAD, rows)}"
 
 
 def _row(way: str, figures: Sequence[Figures], ratios: Sequence[float]) -> tuple[str, ...]:

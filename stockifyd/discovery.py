@@ -1,50 +1,27 @@
-"""Plugins, from where they are installed to the component classes they bring; one that is broken is named, never fatal."""
+"""What a plugin brings: read from its hooks, and checked; one that is broken is named with its place, never fatal."""
 
 from __future__ import annotations
 
 import builtins
-import importlib.machinery
-import importlib.util
 import linecache
-import os
 import re
-import stat
 import sys
-import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import click
 import msgspec
 import pluggy
 
-from stockifyd.api import (
-    Component,
-    Config,
-    LoadSpec,
-    Secret,
-    Sink,
-    Source,
-    Transform,
-    config_type,
-    hooks,
-)
-
-Role = Literal["source", "transform", "sink"]
-Key = tuple[Role, str]
+from stockifyd.api import API_VERSION, Component, Config, LoadSpec, Secret, Sink, Source, Transform, config_type, hooks
+from stockifyd.api.options import secret_hook
+from stockifyd.candidates import Broken, Candidate, Key, Role, check_api, source_of, where_raised
 
 ROLES: Mapping[Role, type[Component[Any]]] = {"source": Source, "transform": Transform, "sink": Sink}
 RESERVED_OPTIONS = frozenset({"type", "name", "required"})
 """Keys beside a component's options in a spec."""
-
-GROUP = "stockifyd"
-HOME = "stockifyd"
-"""The distribution whose plugins are the built-ins: they come first, so that nobody can shadow them."""
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]*")
 _HOOKS = ("stockifyd_components", "stockifyd_messages", "stockifyd_commands")
@@ -79,15 +56,6 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A plugin to be: `load` imports it, and may fail in any way."""
-
-    name: str
-    version: str
-    load: Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """All that one plugin brings."""
 
@@ -95,62 +63,12 @@ class Found:
     entries: tuple[Entry, ...] = ()
     messages: Mapping[str, type[msgspec.Struct]] = field(default_factory=dict)
     commands: Mapping[str, click.Command] = field(default_factory=dict)
-
-
-class Broken(Exception):
-    """A plugin cannot be used. `brings`: the components it was to bring, as far as they are known."""
-
-    def __init__(self, reason: str, where: str = "", brings: tuple[Key, ...] = ()) -> None:
-        super().__init__(reason)
-        self.reason, self.where, self.brings = " ".join(reason.split()), where, brings
-
-
-def installed(*, built_in: bool) -> list[Candidate]:
-    points = {(_distribution(p)[0], p.name, p.value): p for p in entry_points(group=GROUP)}  # a path listed twice is one plugin
-    ours_first = sorted(points, key=lambda key: (key[0] != HOME, key))
-    wanted = [points[key] for key in ours_first if not built_in or key[0] == HOME]
-    return [Candidate(p.name, " ".join(_distribution(p)), p.load) for p in wanted]
-
-
-@cache
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    about = point.dist.metadata if point.dist else None  # read from a file at each call
-    return ("", "") if about is None else (about["Name"], about["Version"])
-
-
-def from_file(path: Path) -> Candidate:
-    return Candidate(path.stem, str(path), lambda: _import_file(path))
-
-
-class _CheckedLoader(importlib.machinery.SourceFileLoader):
-    """Imports what was checked, and nothing that somebody left in __pycache__."""
-
-    def get_code(self, fullname: str) -> Any:  # noqa: ARG002  importlib calls it so
-        with Path(self.path).open("rb") as file:
-            about = os.fstat(file.fileno())
-            if about.st_uid not in (0, os.geteuid()):
-                raise Broken(f"its file belongs to user {about.st_uid}, not to us or root: chown it")
-            if about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise Broken(f"its file may be written by others (mode {stat.S_IMODE(about.st_mode):o}): chmod go-w it")
-            return self.source_to_code(file.read(), self.path)
-
-
-def _import_file(path: Path) -> ModuleType:
-    name = f"stockifyd_plugin_file_{re.sub(r'[^0-9A-Za-z_]', '_', path.stem)}"
-    spec = importlib.util.spec_from_loader(name, _CheckedLoader(name, str(path.absolute())))
-    if spec is None or spec.loader is None:
-        raise Broken("its file cannot be imported")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # msgspec finds the names in annotations there
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    where: str = ""
 
 
 def read(candidate: Candidate, load_spec: LoadSpec) -> Found:
+    check_api(candidate)
+    plugin = None
     try:
         plugin = candidate.load()
         calls = _hook_calls(plugin)
@@ -160,12 +78,12 @@ def read(candidate: Candidate, load_spec: LoadSpec) -> Found:
     except Broken:
         raise
     except pluggy.PluginValidationError as error:
-        raise Broken(str(error)) from error
+        raise Broken(str(error), _place_named(plugin, str(error))) from error
     except (Exception, SystemExit) as error:  # a plugin may fail in any way: that is its problem, and named
-        raise Broken(_reason(error), _where(error)) from error
-    _check_contents(messages, commands)
-    entries = _entries(classes, candidate)
-    return Found(candidate.name, entries, messages, {str(c.name): c for c in commands})
+        raise Broken(_reason(error), where_raised(error, source_of(candidate)) or _place(plugin)) from error
+    _check_contents(plugin, messages, commands)
+    entries = _entries(classes, candidate, _place_of_hook(plugin, "stockifyd_components"))
+    return Found(candidate.name, entries, messages, {str(c.name): c for c in commands}, _place(plugin))
 
 
 def _hook_calls(plugin: Any) -> Any:
@@ -182,24 +100,25 @@ def _hook_calls(plugin: Any) -> Any:
     return manager.hook
 
 
-def _check_contents(messages: Mapping[str, Any], commands: Sequence[Any]) -> None:
+def _check_contents(plugin: Any, messages: Mapping[str, Any], commands: Sequence[Any]) -> None:
     for name, message in messages.items():
         if not (isinstance(message, type) and issubclass(message, msgspec.Struct)):
-            raise Broken(f"message {name!r} is not a msgspec.Struct class")
+            raise Broken(f"message {name!r} is not a msgspec.Struct class", _place_of_hook(plugin, "stockifyd_messages"))
     for command in commands:
         if not isinstance(command, click.Command) or not command.name:
-            raise Broken(f"stockifyd_commands gives {command!r}, which is not a click command with a name")
+            reason = f"stockifyd_commands gives {command!r}, which is not a click command with a name"
+            raise Broken(reason, _place_of_hook(plugin, "stockifyd_commands"))
 
 
-def _entries(classes: Sequence[Any], candidate: Candidate) -> tuple[Entry, ...]:
+def _entries(classes: Sequence[Any], candidate: Candidate, where: str) -> tuple[Entry, ...]:
     brings = tuple(key for c in classes for key in _key(c))
     try:
         entries = tuple(entry_of(c, candidate.name, candidate.version) for c in classes)
     except Broken as broken:
-        raise Broken(broken.reason, broken.where, brings) from broken
+        raise Broken(broken.reason, broken.where or where, brings) from broken
     twice = [key for key in brings if brings.count(key) > 1]
     if twice:
-        raise Broken(f"it brings {twice[0][0]} {twice[0][1]!r} twice", brings=brings)
+        raise Broken(f"it brings {twice[0][0]} {twice[0][1]!r} twice", where, brings)
     return entries
 
 
@@ -228,6 +147,7 @@ def _options(component: type[Component[Any]], where: str) -> type[Config]:
     try:
         config = config_type(component)
         msgspec.json.schema_components([config], schema_hook=schema_hook)
+        msgspec.json.Decoder(config, dec_hook=secret_hook)  # looks at what the schema does not: a limit on what is no number
     except Exception as error:  # annotations are the author's code
         raise Broken(f"{component.__name__}: its options cannot be described: {error}", where) from error
     reserved = RESERVED_OPTIONS.intersection(config.__struct_encode_fields__)
@@ -241,17 +161,20 @@ def _options(component: type[Component[Any]], where: str) -> type[Config]:
 def check_clashes(new: Found, found: Mapping[str, Found], taken_commands: Collection[str]) -> None:
     brings = tuple((e.role, e.type) for e in new.entries)
     if new.plugin in found:
-        raise Broken(f"there is a plugin {new.plugin!r} already", brings=brings)
-    for name in new.commands:
+        raise Broken(f"there is a plugin {new.plugin!r} already", new.where, brings)
+    for name, command in new.commands.items():
         if name in taken_commands:
-            raise Broken(f"command {name!r} is one of stockifyd itself", brings=brings)
+            raise Broken(f"command {name!r} is one of stockifyd itself", _place(command.callback) or new.where, brings)
     for old in found.values():
         theirs = {(e.role, e.type) for e in old.entries}
-        clashes = [f"{role} {word!r}" for role, word in brings if (role, word) in theirs]
-        clashes += [f"message {n!r}" for n in new.messages if n in old.messages]
-        clashes += [f"command {n!r}" for n in new.commands if n in old.commands]
-        if clashes:
-            raise Broken(f"{clashes[0]} is there already, from plugin {old.plugin!r}", brings=brings)
+        clashes: list[tuple[str, Any]] = [
+            (f"{e.role} {e.type!r}", e.component) for e in new.entries if (e.role, e.type) in theirs
+        ]
+        clashes += [(f"message {n!r}", m) for n, m in new.messages.items() if n in old.messages]
+        clashes += [(f"command {n!r}", c.callback) for n, c in new.commands.items() if n in old.commands]
+        for what, thing in clashes:
+            reason = f"{what} is there already, from plugin {old.plugin!r}"
+            raise Broken(reason, _place(thing) or new.where, brings)
 
 
 def schema_hook(wanted: type) -> dict[str, Any]:
@@ -262,17 +185,18 @@ def schema_hook(wanted: type) -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError) and error.filename:
-        return f"{error.filename}: there is no such file"
-    return f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {error}"
+    return f"{reason}; this stockifyd has plugin API {API_VERSION}" if "stockifyd.api" in reason else reason
 
 
-def _where(error: BaseException) -> str:
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if not f.filename.startswith("<") and f.filename != __file__ and "/importlib/" not in f.filename]
-    return f"{theirs[-1].filename}:{theirs[-1].lineno}" if theirs else ""
+def _place_of_hook(plugin: Any, hook: str) -> str:
+    return _place(getattr(plugin, hook, plugin)) or _place(plugin)
+
+
+def _place_named(plugin: Any, text: str) -> str:
+    """Where a hook is written that a text names in quotes; else where the plugin begins."""
+    named = [_place(getattr(plugin, name, None)) for name in re.findall(r"'(stockifyd_\w+)'", text)]
+    return next(filter(None, named), "") or _place(plugin)
 
 
 def _place(thing: Any) -> str:

@@ -11,19 +11,8 @@ import click
 import msgspec
 
 from stockifyd.api import Component, Components, LoadSpec, StockifydError
-from stockifyd.discovery import (
-    Broken,
-    Candidate,
-    Entry,
-    Found,
-    Problem,
-    Role,
-    check_clashes,
-    entry_of,
-    from_file,
-    installed,
-    read,
-)
+from stockifyd.candidates import Broken, Candidate, Role, from_file, installed
+from stockifyd.discovery import Entry, Found, Problem, check_clashes, entry_of, read
 
 __all__ = ["Entry", "Problem", "Registry", "Role"]
 

@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["kit.fixtures_kafka", "kit.fixtures_postgres", "kit.fixtures_bed"]
+pytest_plugins = ["kit.fixtures_kafka", "kit.fixtures_postgres", "kit.fixtures_bed", "kit.fixtures_environment"]
 
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

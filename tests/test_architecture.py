@@ -1,6 +1,7 @@
 """The house's rules: who may import whom, what a plugin's folder holds, and how big things get."""
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -118,6 +119,17 @@ def test_every_built_in_plugin_registers() -> None:
     }
     points = PROJECT["project"]["entry-points"]["stockifyd"]
     assert [] == [name for name, module in points.items() if not {name, module} & brought]
+
+
+def test_every_component_is_under_contract() -> None:
+    """For every built-in, and for every example, there is a class of tests that inherits its role's contract."""
+    texts = "\n".join(path.read_text() for place in ("plugins", "integration") for path in (ROOT / "tests" / place).rglob("*.py"))
+    kept = set(re.findall(r"^class \w+\((?:\w+, )*\w+Contract\[(\w+)\]\):", texts, re.MULTILINE))
+    assert [] == [e.component.__name__ for e in Registry.load(built_in=True).entries if e.component.__name__ not in kept]
+    examples = [path.parent for path in (ROOT / "examples").glob("*/pyproject.toml")]
+    assert [] == [
+        f.name for f in examples if not re.search(r"Contract\[\w+\]\):", "".join(p.read_text() for p in f.glob("test_*.py")))
+    ]
 
 
 def test_files_are_small() -> None:

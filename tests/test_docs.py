@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from kit.commands import check_command
 from kit.documents import ROOT, anchors, documents, exit_codes, links, prose, section, table, variables_read, words
 from stockifyd import api
-from stockifyd.api import StockifydError, hooks
+from stockifyd.api import StockifydError, configure, hooks
 from stockifyd.cli.main import main
 from stockifyd.daemon import http
 from stockifyd.daemon.metrics import Metrics
@@ -21,6 +22,7 @@ from stockifyd.registry import Entry, Registry
 from stockifyd.runtime.state import State
 from stockifyd.spec.describe import describe
 from stockifyd.spec.model import Delivery
+from stockifyd.testing import check_readme, check_sample
 
 OPERATING = "docs/operating.md"
 REGISTRY = Registry.load(built_in=True)
@@ -107,6 +109,25 @@ def test_options(entry: Entry) -> None:
     samples = [path.read_text("utf-8") for path in folder.glob("*.sample.yaml") if path.name in readme]
     told = {word for text in (readme, *samples) for word in re.findall(r"\w+", text)}
     assert [] == [option.name for option in describe(entry).options if option.name.rpartition(".")[2] not in told]
+
+
+@pytest.mark.parametrize("entry", REGISTRY.entries, ids=lambda entry: entry.type)
+def test_samples_and_tables_are_the_declaration(entry: Entry) -> None:
+    """A sample shows every option with its declared default, and so does a README's table of options."""
+    folder = ROOT / "plugins" / f"stockifyd_{entry.plugin}"
+    check_sample(entry.component, folder / f"{entry.type}.sample.yaml")
+    check_readme(entry.component, folder / "README.md")
+
+
+@pytest.mark.parametrize("entry", REGISTRY.entries, ids=lambda entry: entry.type)
+def test_generated_samples_are_valid(entry: Entry) -> None:
+    """The sample that `plugins show` prints is one that the component takes, and so are the defaults it has in comments."""
+    shown = describe(entry).sample
+    for text in (shown, re.sub(r"^( *)# ", r"\1", shown, flags=re.MULTILINE)):
+        part = yaml.safe_load(text)
+        options = part["source"] if entry.role == "source" else part[f"{entry.role}s"][0]
+        assert entry.type == options.pop("type")
+        configure(entry.component, options)
 
 
 def test_rooms() -> None:

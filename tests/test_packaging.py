@@ -1,22 +1,17 @@
 """What is built is what is here: wheel and editable install, with a stranger's plugins beside them, in a fresh environment."""
 
-import json
-import os
-import subprocess
 import sys
 import sysconfig
 import tarfile
-import venv
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-STRANGERS = ("stockifyd-csv", "stockifyd-sqlite", "stockifyd-webhook")
+from kit.environments import ROOT, Environment, fresh, run
+
+STRANGERS = tuple(sorted(path.parent.name for path in (ROOT / "examples").glob("*/pyproject.toml")))
 NOT_SHIPPED = {"__pycache__", ".mypy_cache"}
 
 pytestmark = pytest.mark.slow
@@ -38,56 +33,6 @@ only-include = ["stockifyd_broken.py"]
 """
 
 
-@dataclass(frozen=True)
-class Environment:
-    """A fresh virtual environment that sees this one's libraries, but not this one's stockifyd."""
-
-    folder: Path
-
-    @property
-    def python(self) -> Path:
-        return self.folder / "bin" / "python"
-
-    def install(self, *what: str | Path) -> None:
-        """Without a network: neither dependencies nor what builds need are fetched."""
-        offline = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
-        run(sys.executable, "-m", "pip", "--python", self.python, "install", *offline, *what)
-
-    def stockifyd(self, *arguments: str) -> str:
-        """What the installed command prints."""
-        return run(self.folder / "bin" / "stockifyd", *arguments, cwd=self.folder)
-
-    def plugins(self) -> dict[str, Any]:
-        """What the installed command says of plugins."""
-        listed: dict[str, Any] = json.loads(self.stockifyd("plugins", "list", "--json"))
-        return listed
-
-    def where(self) -> Path:
-        """The folder that `stockifyd` is imported from."""
-        return Path(run(self.python, "-c", "import stockifyd; print(stockifyd.__path__[0])", cwd=self.folder).strip())
-
-
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    """The standard output of a program that must succeed."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "STOCKIFYD", "PIP_REQUIRE"))}
-    done = subprocess.run([*map(str, command)], cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def fresh(folder: Path) -> Environment:
-    """Libraries are linked one by one: a path to all of them would bring the installed stockifyd along."""
-    venv.create(folder, with_pip=False)
-    libraries = folder / "libraries"
-    libraries.mkdir()
-    for path in Path(sysconfig.get_path("purelib")).iterdir():
-        if not path.name.startswith(("stockifyd", "_stockifyd")) and path.suffix != ".pth":
-            (libraries / path.name).symlink_to(path)
-    [site] = folder.glob("lib/python*/site-packages")
-    (site / "libraries.pth").write_text(f"{libraries}\n")
-    return Environment(folder)
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source distribution, and the wheel that was built from it."""
@@ -104,7 +49,7 @@ def wheel(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The wheel, with three strangers' plugins, and a fourth that is broken."""
+    """The wheel, with strangers' plugins, and one more that is broken."""
     environment = fresh(tmp_path_factory.mktemp("installed"))
     broken = tmp_path_factory.mktemp("broken")
     (broken / "pyproject.toml").write_text(BROKEN)
@@ -189,8 +134,8 @@ def test_built_in_plugins_are_there(installed: Environment, editable: Environmen
 
 def test_strangers_plugins_are_there(installed: Environment) -> None:
     """Distributions of others are found by their entry points, with name and version."""
-    found = {(c["role"], c["type"], c["version"]) for c in installed.plugins()["components"]}
-    assert {("sink", name.removeprefix("stockifyd-"), f"{name} 0.1.0") for name in STRANGERS} <= found
+    found = {(c["type"], c["version"]) for c in installed.plugins()["components"]}
+    assert {(name.removeprefix("stockifyd-"), f"{name} 0.1.0") for name in STRANGERS} <= found
 
 
 def test_a_strangers_promise_is_told(installed: Environment) -> None:
@@ -220,6 +165,21 @@ def test_a_spec_with_a_strangers_sink_is_valid(installed: Environment) -> None:
         "transforms: [{type: flatten_chain}]\nsinks: [{type: csv, path: out.csv}]\n"
     )
     assert "at least once" in installed.stockifyd("validate", str(spec)).replace("_", " ")
+
+
+def test_the_installed_command_makes_a_plugin(installed: Environment) -> None:
+    """The templates are in the wheel, whole: cases, types and all."""
+    installed.stockifyd("plugins", "new", "transform", "halves")
+    folder = installed.folder / "stockifyd-halves"
+    made = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    templates = ROOT / "stockifyd/scaffold/templates"
+    there = {
+        str(path.relative_to(templates / place)).replace("acme", "halves")
+        for place in ("common", "transform")
+        for path in (templates / place).rglob("*")
+        if path.is_file() and not NOT_SHIPPED & set(path.parts)
+    }
+    assert there == made
 
 
 def test_the_editable_install_is_this_folder(editable: Environment) -> None:

@@ -21,7 +21,13 @@ class TestCsv(SinkContract[Csv]):
 
     def stored(self, sink: Csv) -> list[Row]:
         with Path(sink.config.path).open(newline="") as file:
-            return [(int(number), text) for number, text in list(csv.reader(file))[1:]]
+            return [(int(number) if number else "", text) for number, text in list(csv.reader(file))[1:]]
+
+    def kept(self, row: Row) -> Row:
+        return tuple("" if value is None else value for value in row)  # CSV knows no NULL
+
+    def bad_row(self) -> Row:
+        return 1, "half a pair: \ud800"
 
     def break_it(self, component: Csv) -> None:
         folder = Path(component.config.path).parent

@@ -38,6 +38,8 @@ CLAIM = (
 )
 SWAP = f"UPDATE stockifyd_offsets SET next = ? WHERE {OURS} AND next = ? AND epoch = ?"
 BURY = "INSERT INTO stockifyd_dead_letters VALUES(?, ?, ?, ?, ?, ?, ?, ?)"
+UNFIT = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
+"""What SQLite and its driver say of a row that can never be stored."""
 
 Name = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_]*$")]
 
@@ -100,7 +102,7 @@ class Sqlite(LedgerSink[SqliteOptions]):
 
     def _letter(self, letter: DeadLetter) -> Row:
         (partition, offset), raw = letter.message.position, letter.message.raw
-        return *self._key(partition), offset, letter.reason, raw
+        return *self._key(partition), offset, letter.reason.encode(errors="replace").decode(), raw
 
     def _insert(self, db: sqlite3.Connection, name: str, table: Table | None) -> int:
         if table is None:
@@ -109,7 +111,7 @@ class Sqlite(LedgerSink[SqliteOptions]):
         marks = ",".join("?" * len(table.columns))
         try:
             db.executemany(f'INSERT INTO "{self.config.tables[name]}" ({columns}) VALUES({marks})', table.rows)
-        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError) as error:
+        except UNFIT as error:
             raise Reject(str(error), table=name) from error
         return len(table.rows)
 

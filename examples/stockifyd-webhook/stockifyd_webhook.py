@@ -57,7 +57,7 @@ class Webhook(Sink[WebhookOptions]):
             rows = [dict(zip(table.columns, row, strict=True)) for row in table.of_message(index)]
             try:
                 if rows:
-                    await self._post(message, msgspec.json.encode({"table": self.config.table, "rows": rows}))
+                    await self._post(message, _json({"table": self.config.table, "rows": rows}))
                 written += len(rows)
             except Reject as why:
                 refused[index] = why.reason
@@ -86,6 +86,13 @@ class Webhook(Sink[WebhookOptions]):
             raise Drift("the url is none", hint="correct the option `url`") from error
         except (ClientError, TimeoutError) as error:
             raise Unavailable(f"no answer: {type(error).__name__}") from error
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, UnicodeEncodeError) as error:  # a value of another kind; half a surrogate pair
+        raise Reject(f"no JSON can be made of it: {error}") from error
 
 
 def _judge(answer: ClientResponse) -> None:

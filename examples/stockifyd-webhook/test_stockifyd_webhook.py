@@ -16,6 +16,7 @@ from stockifyd.api import Drift, Receipt, Retry, Row, StockifydError, Unavailabl
 from stockifyd.testing import SinkContract, make, make_batch
 
 TOKEN = "token-that-nobody-may-see"
+REFUSED = 999_999
 
 
 class Receiver:
@@ -54,7 +55,7 @@ class Receiver:
             await self.ending.wait()
         if answer == "drop":
             request.transport.abort()  # type: ignore[union-attr]
-        if any(number < 0 for number, _ in rows):
+        if any(number == REFUSED for number, _ in rows):
             return web.Response(status=422)
         if answer in {200, "store and drop"}:
             self.posts.setdefault(key, rows)
@@ -92,7 +93,7 @@ class TestWebhook(SinkContract[Webhook]):
         return [row for rows in self.receiver.posts.values() for row in rows]
 
     def bad_row(self) -> Row:
-        return -1, "less than nothing"
+        return REFUSED, "too many"
 
     def break_it(self, component: Webhook) -> None:
         self.receiver.always = 503

@@ -26,7 +26,7 @@ class FilterOptions(Config, frozen=True):
         Meta(
             description="What goes on: a condition in SQL, as SQLite has it, over columns or `fields`. Null is neither true nor"
             " false: it does not go on.",
-            examples=["option_type = 'CE' AND strike BETWEEN 24000 AND 26000"],
+            examples=["topic = 'quotes' AND timestamp_ms > 0"],
         ),
     ]
     table: Annotated[Word | None, Meta(description="The table whose rows are asked; default: whole messages are.")] = None

@@ -21,7 +21,6 @@ from stockifyd_kafka.joining import join_patiently
 from stockifyd_kafka.options import BrokerOptions, KafkaOptions
 from stockifyd_kafka.parting import STOP_SECS
 
-Weigh = Callable[[bytes | None], bytes | None]
 CONNECT_SECS = 10
 LAPSE_SECS = 5
 ASK_AGAIN_SECS = 0.1
@@ -57,11 +56,10 @@ def calm(client: AIOKafkaClient) -> None:
     client._metadata_update = update_calmly  # noqa: SLF001
 
 
-def member_consumer(options: KafkaOptions, *, instance_id: int, weigh: Weigh) -> AIOKafkaConsumer:
-    """A consumer that can become a member of the group; it subscribes to nothing yet. `weigh` is given each value."""
+def member_consumer(options: KafkaOptions, *, instance_id: int) -> AIOKafkaConsumer:
+    """A consumer that can become a member of the group; it subscribes to nothing yet."""
     consumer = AIOKafkaConsumer(
         **client_arguments(options),
-        value_deserializer=weigh,
         client_id=f"stockifyd-{options.group}-{instance_id}",
         group_id=options.group,
         group_instance_id=f"{options.group}-{instance_id}" if options.membership == "static" else None,

@@ -20,6 +20,8 @@ Change = Annotated[int, Meta(ge=-INT8_MAX, le=INT8_MAX)]
 Number = Annotated[int, Meta(ge=0, le=INT4_MAX)]
 Days = Annotated[int, Meta(ge=-INT4_MAX, le=INT4_MAX)]
 OptionType = Literal["CE", "PE"]
+Quality = Annotated[str, Meta(pattern="^[a-z_]+(,[a-z_]+)*$", max_length=200)]
+"""The rules of `check_chain` that are broken, with commas between; null where none is."""
 
 
 class Option(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +48,7 @@ class Option(msgspec.Struct, frozen=True, gc=False):
     theta: float | None = None
     vega: float | None = None
     rho: float | None = None
+    quality: Quality | None = None
 
 
 class ChainContext(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +68,7 @@ class ChainContext(msgspec.Struct, frozen=True, gc=False):
     days_to_expiry: Days | None = None
     lot_size: Number | None = None
     tick_size: Price | None = None
+    quality: Quality | None = None
 
 
 class Chain(msgspec.Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from stockifyd.api import Reject
-from stockifyd_optionchain.chain import INT8_MAX, ChainContext, Option, OptionType
+from stockifyd_optionchain.chain import INT8_MAX, Chain, ChainContext, Option, OptionType
 
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
 
@@ -62,13 +62,15 @@ def max_pain(options: Sequence[Option]) -> float | None:
     What is paid is convex in the strike and bends only at listed ones: to the right of K its slope is the calls' OI up to K less
     the puts' OI above K. So the first strike where that is not negative is the minimum, found in whole numbers.
     """
-    if not any(option.oi for option in options):
+    held = [(option.strike, option.oi) for option in options if option.oi]
+    if not held:
         return None
+    slope = -sum([option.oi for option in options if option.option_type == "PE" and option.oi])
+    if slope == 0:
+        return min(option.strike for option in options)
     at_strike: defaultdict[float, int] = defaultdict(int)
-    slope = 0
-    for option in options:
-        at_strike[option.strike] += option.oi or 0
-        slope -= (option.oi or 0) if option.option_type == "PE" else 0
+    for strike, oi in held:
+        at_strike[strike] += oi
     strikes = sorted(at_strike)
     slopes = accumulate((at_strike[strike] for strike in strikes), initial=slope)
     next(slopes)
@@ -86,3 +88,21 @@ def change_pct(spot: float | None, change: float | None) -> float | None:
         return None
     before = spot - change
     return 100 * (change / before) if 0 < before < inf else None
+
+
+def spot_of(chain: Chain) -> float | None:
+    """The price of the underlying; None where it is not known, nothing, or no number."""
+    spot = chain.context.spot_price if chain.context else None
+    return spot if spot is not None and 0 < spot < inf else None
+
+
+def difference(now: float | None, before: float | None) -> float | None:
+    """What a price moved. Decimal prices, so a decimal difference: 10.1 - 10.05 is 0.05."""
+    return None if now is None or before is None else round(now - before, 6)
+
+
+def oi_change(option: Option) -> int | None:
+    """The change of open interest since the previous session, as it was sent, else from the value before."""
+    if option.oi_change is not None or option.oi is None or option.prev_oi is None:
+        return option.oi_change
+    return option.oi - option.prev_oi

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date
+from datetime import date
 from operator import attrgetter
 from typing import Any
 
@@ -12,13 +12,14 @@ from msgspec.structs import astuple, replace
 
 from stockifyd.api import Batch, Config, Reject, Row, Table, Tables, Transform
 from stockifyd_optionchain.chain import Chain, ChainContext, Option
-from stockifyd_optionchain.figures import Figures, change_pct, exchange_day, figures
+from stockifyd_optionchain.figures import Figures, change_pct, difference, figures, oi_change
 from stockifyd_optionchain.reading import chain_of
+from stockifyd_optionchain.settlement import moment
 
 SNAPSHOTS = (
     *("timestamp", "symbol_id", "expiry", "exchange", "segment", "spot_price", "spot_change", "spot_change_pct"),
     *Figures._fields,
-    *("lot_size", "tick_size"),
+    *("lot_size", "tick_size", "quality"),
 )
 OPTIONS = ("timestamp", "symbol_id", *("strike_price" if f == "strike" else f for f in Option.__struct_fields__))
 
@@ -61,11 +62,8 @@ class FlattenChain(Transform[FlattenChainOptions]):
 
 def rows_of(chain: Chain) -> tuple[list[Row], list[Row]]:
     """The rows of `snapshots` and of `options`; Reject if the chain cannot be stored whole."""
-    try:
-        head = (chain.timestamp.astimezone(UTC), chain.symbol_id)
-        today = exchange_day(chain.timestamp)
-    except OverflowError as error:
-        raise Reject("timestamp: beyond the years 1 to 9999 in UTC or India's time") from error
+    at, today = moment(chain.timestamp)
+    head = (at, chain.symbol_id)
     by_expiry = _by_expiry(chain)
     snapshots = [(*head, *row) for row in _snapshots(chain, by_expiry, today)]
     return snapshots, [head + astuple(option) for option in _completed(chain.options)]
@@ -113,8 +111,9 @@ def _snapshots(chain: Chain, by_expiry: Mapping[date, list[Option]], today: date
         change,
         change_pct(spot, change) if percent is None else percent,
     )
+    about = (context.lot_size, context.tick_size, context.quality)
     for expiry, options in by_expiry.items():
-        yield (expiry, *market, *figures(options, today, given), context.lot_size, context.tick_size)
+        yield (expiry, *market, *figures(options, today, given), *about)
 
 
 def _completed(options: list[Option]) -> list[Option]:
@@ -125,13 +124,10 @@ def _completed(options: list[Option]) -> list[Option]:
 
 
 def _with_changes(option: Option) -> Option:
-    price, oi = option.price_change, option.oi_change
-    if price is None and option.ltp is not None and option.prev_close is not None:
-        # Decimal prices, so a decimal difference: 10.1 - 10.05 is 0.05.
-        price = round(option.ltp - option.prev_close, 6)
-    if oi is None and option.oi is not None and option.prev_oi is not None:
-        oi = option.oi - option.prev_oi
-    return replace(option, price_change=price, oi_change=oi)
+    price = option.price_change
+    if price is None:
+        price = difference(option.ltp, option.prev_close)
+    return replace(option, price_change=price, oi_change=oi_change(option))
 
 
 def _storable(path: str, text: str | None) -> str | None:

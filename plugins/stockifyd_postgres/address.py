@@ -75,11 +75,28 @@ def resolve(database: Secret, environment: Mapping[str, str] = os.environ) -> Ad
         return parse(url, environment)
     if not (host := environment.get("DATABASE_PRIMARY_HOST")):
         raise Drift("no primary database is named", hint="set DATABASE_URL, or DATABASE_PRIMARY_HOST and its companions")
+    return _of_platform(host, _port(environment.get("DATABASE_PORT", ""), POOLER_PORT), environment)
+
+
+def replicas(environment: Mapping[str, str] = os.environ) -> list[Address]:
+    """The read replicas of the environment, in the order in which they are named; HOST:PORT where one has its own."""
+    hosts = [host.strip() for host in environment.get("DATABASE_REPLICA_HOSTS", "").split(",") if host.strip()]
+    if not hosts:
+        raise Drift("no replica is named", hint="set DATABASE_REPLICA_HOSTS, or name a database by its URL")
+    found = []
+    for text in hosts:
+        host, colon, port = text.rpartition(":")
+        number = _port(port if colon else environment.get("DATABASE_PORT", ""), POOLER_PORT)
+        found.append(_of_platform(host if colon else text, number, environment))
+    return found
+
+
+def _of_platform(host: str, port: int, environment: Mapping[str, str]) -> Address:
     password = environment.get("DATABASE_PASSWORD")
     user = environment.get("DATABASE_USER", "postgres")
     return Address(
         host,
-        _port(environment.get("DATABASE_PORT", ""), POOLER_PORT),
+        port,
         environment.get("DATABASE_NAME", user),
         user,
         Secret(password) if password else None,

@@ -12,7 +12,7 @@ from stockifyd.api import Drift, Row
 from stockifyd_postgres.address import Address
 from stockifyd_postgres.encoding import END, SIGNATURE
 from stockifyd_postgres.errors import Lost, classify
-from stockifyd_postgres.options import PostgresOptions
+from stockifyd_postgres.options import ConnectionOptions
 
 if TYPE_CHECKING:  # imported where it is needed: `stockifyd validate` imports this module
     import asyncpg
@@ -35,6 +35,11 @@ class Transaction:
         self.committed = False
         self.pid = 0
         """The backend that serves this transaction, once the ledger was read: what a pooler tells at connect is invented."""
+
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        return self._session.address
 
     async def execute(self, sql: str, *arguments: Any) -> int:
         """Run a statement; answers with the number of rows its command tag tells, 0 if none."""
@@ -81,7 +86,7 @@ class Transaction:
 class Session:
     """Opens its connection when it is needed, and again when it was lost. Callers take turns."""
 
-    def __init__(self, address: Address, options: PostgresOptions, *, application: str, log: logging.Logger) -> None:
+    def __init__(self, address: Address, options: ConnectionOptions, *, application: str, log: logging.Logger) -> None:
         self.address, self.options, self.log = address, options, log
         self.application = application.replace("'", "").replace("\\", "")[:63]
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -90,14 +95,7 @@ class Session:
     @property
     def begin(self) -> str:
         """BEGIN and its settings in one round trip. SET LOCAL: a pooler gives the server to another after COMMIT."""
-        settings = {
-            "statement_timeout": self.options.statement_timeout_ms,
-            "lock_timeout": self.options.lock_timeout_ms,
-            "idle_in_transaction_session_timeout": self.options.idle_in_transaction_timeout_ms,
-            "synchronous_commit": self.options.synchronous_commit,
-            "search_path": "public",
-            "application_name": f"'{self.application}'",
-        }
+        settings = {**self.options.settings, "application_name": f"'{self.application}'"}
         return "BEGIN; " + "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
 
     def twin(self) -> Session:
@@ -231,9 +229,7 @@ class Session:
         except Exception as error:
             better = classify(error, gone=False)
             if isinstance(better, Lost):
-                silence = f"no answer for {self.options.connect_timeout_secs} s"  # a timeout says nothing of itself
-                fact = f"{type(error).__name__}: {error}" if str(error) else silence
-                better = Lost(f"{self.address}: {fact}".splitlines()[0])
+                better = Lost(f"{self.address}: {type(error).__name__}: {error}".splitlines()[0])
             raise better from error
         return self._connection
 

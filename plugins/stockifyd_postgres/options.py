@@ -1,8 +1,9 @@
-"""What a user may say of the PostgreSQL sink."""
+"""What a user may say of a connection to PostgreSQL, and of the sink."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -46,7 +47,30 @@ class TableOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return schema or "public", table
 
 
-class PostgresOptions(Config, frozen=True):
+class ConnectionOptions(Config, frozen=True, kw_only=True):
+    """How long things may take at the database."""
+
+    connect_timeout_secs: Annotated[float, Meta(gt=0, description="The time a new connection has.")] = 10.0
+    statement_timeout_ms: Annotated[
+        Milliseconds, Meta(description="The time one statement or COPY has; past it, and a grace, the connection is given up.")
+    ] = 120_000
+    lock_timeout_ms: Annotated[Milliseconds, Meta(description="The time a statement waits for a lock.")] = 10_000
+    idle_in_transaction_timeout_ms: Annotated[
+        Milliseconds, Meta(description="The server ends a transaction of ours that says nothing for this long.")
+    ] = 15_000
+
+    @property
+    def settings(self) -> Mapping[str, str | int]:
+        """What each transaction sets for itself."""
+        return {
+            "statement_timeout": self.statement_timeout_ms,
+            "lock_timeout": self.lock_timeout_ms,
+            "idle_in_transaction_session_timeout": self.idle_in_transaction_timeout_ms,
+            "search_path": "public",
+        }
+
+
+class PostgresOptions(ConnectionOptions, frozen=True, kw_only=True):
     """Options of the sink `postgres`."""
 
     tables: Annotated[
@@ -61,14 +85,6 @@ class PostgresOptions(Config, frozen=True):
         Literal["on", "off"],
         Meta(description="`off` does not wait for the disk: after a crash rows and offsets rewind together and are read again."),
     ] = "on"
-    connect_timeout_secs: Annotated[float, Meta(gt=0, description="The time a new connection has.")] = 10.0
-    statement_timeout_ms: Annotated[
-        Milliseconds, Meta(description="The time one statement or COPY has; past it, and a grace, the connection is given up.")
-    ] = 120_000
-    lock_timeout_ms: Annotated[Milliseconds, Meta(description="The time a statement waits for a lock.")] = 10_000
-    idle_in_transaction_timeout_ms: Annotated[
-        Milliseconds, Meta(description="The server ends a transaction of ours that says nothing for this long.")
-    ] = 15_000
     retention_days: Annotated[
         int, Meta(ge=1, description="A row whose time is older is a dead letter. Tables partitioned by time alone.")
     ] = 3650
@@ -82,3 +98,7 @@ class PostgresOptions(Config, frozen=True):
         targets = [table.target for table in self.tables.values()]
         if twice := [".".join(target) for target in targets if targets.count(target) > 1]:
             raise ValueError(f"tables: two of them go into {twice[0]!r}")
+
+    @property
+    def settings(self) -> Mapping[str, str | int]:
+        return {**super().settings, "synchronous_commit": self.synchronous_commit}

@@ -1,15 +1,18 @@
-"""`stockifyd plugins`: what is installed, what is broken, and the options of a component."""
+"""`stockifyd plugins`: what is installed, what is broken, the options of a component, and the project of a new one."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stockifyd.api import StockifydError
 from stockifyd.cli.settings import Settings
+from stockifyd.scaffold import ROLES, create
 
 if TYPE_CHECKING:  # `--help` imports this module, and needs no spec
     from stockifyd.spec.describe import Description, Option
@@ -68,6 +71,26 @@ def show(settings: Settings, /, type_: str, *, as_json: bool) -> None:
         _print_json([asdict(one) for one in found])
         return
     click.echo("\n".join(_text(one) for one in found), nl=False)
+
+
+@plugins.command()
+@click.argument("role", type=click.Choice(ROLES))
+@click.argument("name")
+@click.option("--into", "parent", type=click.Path(path_type=Path), default=".", metavar="DIR", help="Where its folder is made.")
+@click.pass_obj
+def new(settings: Settings, /, role: str, name: str, *, parent: Path) -> None:
+    """Make the project of a new plugin: code, sample, README and tests that pass.
+
+    NAME is the word that users will write after `type:`.
+    """
+    taken = [entry for entry in settings.registry.entries if (entry.role, entry.type) == (role, name)]
+    if taken:
+        raise StockifydError(f"there is a {role} {name!r} already, from plugin {taken[0].plugin!r}", hint="take another name")
+    folder = create(role, name, parent)
+    click.echo(f"made {folder}: a {role}, its sample, its README and its tests. Next:\n")
+    steps = (f"cd {shlex.quote(str(folder))}", "pip install -e '.[test]'", "pytest", "mypy")
+    for step in (*steps, f"stockifyd plugins show {name}", "stockifyd validate sample.yaml"):
+        click.echo(f"  {step}")
 
 
 def _print_json(value: Any) -> None:

@@ -46,6 +46,7 @@ def told(statuses: Sequence[Mapping[str, Any]]) -> str:
             lines += [f"  HINT: {one['hint']}"] if one["hint"] else []
         if (last := one["last_reload"]) and last["outcome"] in ("refused", "rolled_back"):
             lines.append(f"{_name(one)}: reload {last['outcome'].replace('_', ' ')} at {last['at']}: {last['reason']}")
+            lines += [f"  HINT: {last['hint']}"] if last["hint"] else []
     return "\n".join(lines)
 
 

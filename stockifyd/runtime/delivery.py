@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from stockifyd.api import Batch, DeadLetter, Drift, LedgerSink, Receipt, Reject, Sink, Table
-from stockifyd.runtime.isolation import halve, index_of, lacking, take_out, take_out_named
+from stockifyd.runtime.isolation import believable, halve, index_of, lacking, take_out, take_out_named
 from stockifyd.runtime.ledgers import Ledgers
 from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.side import SideSink
@@ -111,7 +111,7 @@ class Delivery:
                 began = time.perf_counter()
                 receipt = await sink.write(batch)
                 self._shared.counters.write_secs += time.perf_counter() - began
-            return receipt
+            return believable(receipt, batch, sink)
 
         return await self._shared.attempts.until_done(f"sink '{sink.context.name}'", write)
 

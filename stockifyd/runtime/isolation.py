@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
-from stockifyd.api import Batch, DeadLetter, Drift, Message, Partition, Reject, Span
+from stockifyd.api import Batch, DeadLetter, Drift, LedgerSink, Message, Partition, Receipt, Reject, Sink, Span
 
 
 def take_out(batch: Batch, letters: Mapping[int, DeadLetter]) -> Batch:
@@ -31,6 +32,21 @@ def take_out_named(batch: Batch, why: Reject, stage: str) -> Batch | None:
     else:
         raise Drift(f"{stage} rejects a batch without messages: {why.reason}", hint=why.hint)
     return take_out(batch, {index: DeadLetter(batch.messages[index], why.reason, stage, why.code, row)})
+
+
+def believable(receipt: Any, batch: Batch, sink: Sink[Any]) -> Receipt | None:
+    """What a sink answered. Drift where that cannot be: who names wrong messages may have stored none."""
+    if receipt is None:
+        return None
+    if not isinstance(receipt, Receipt):
+        found = f"{type(receipt).__name__}, which is no Receipt"
+    elif receipt.rejected and isinstance(sink, LedgerSink):
+        found = "with rejected messages, which a ledger sink raises, so that their dead letters are stored with the rows"
+    elif wrong := [i for i in receipt.rejected if not isinstance(i, int) or not 0 <= i < len(batch.messages)]:
+        found = f"that it rejects message {wrong[0]!r} of a batch of {len(batch.messages)}"
+    else:
+        return receipt
+    raise Drift(f"sink '{sink.context.name}' answered {found}", hint="this is a bug in the component; the offset did not move")
 
 
 def halve(batch: Batch) -> tuple[Batch, Batch]:

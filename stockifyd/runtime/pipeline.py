@@ -24,6 +24,8 @@ from stockifyd.spec.model import Instance
 
 OPERATOR = "operator"
 
+FOUGHT_OVER = "is another process running as this group, or with this INSTANCE_ID, or is the database rewound again and again?"
+
 
 class Trouble(NamedTuple):
     """What cannot be cured where it happened; `generation` of the lanes it was of, if it was of lanes."""
@@ -59,6 +61,11 @@ class Pipeline:
     def is_well(self) -> bool:
         """Whether it reads and writes, or would if an operator let it."""
         return self._life.is_well
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether `stop` was called: if it ended, then perhaps before its source had."""
+        return self._life.is_stopping
 
     @property
     def trouble(self) -> StockifydError | None:
@@ -209,7 +216,7 @@ class Pipeline:
             await self._renew(
                 Drift(
                     f"fenced again and again: {error.reason}",
-                    hint=error.hint or "is another process running as this group, or is the database rewound again and again?",
+                    hint=error.hint or FOUGHT_OVER,
                 )
             )
             return

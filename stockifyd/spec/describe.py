@@ -15,6 +15,8 @@ from stockifyd.spec.guarantee import PLAIN, of_sink
 from stockifyd.spec.schema import Schema, docs
 
 _UNSHOWN = "***"
+_NO_TEXT = {"true", "false", "null", "on", "off", "yes", "no", "y", "n"}
+"""Words that some reader of YAML takes for something else."""
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
@@ -161,6 +163,6 @@ def _flow(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {_flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
-    if isinstance(value, str) and value.replace("_", "").replace(".", "").isalpha():
+    if isinstance(value, str) and value.replace("_", "").replace(".", "").isalpha() and value.lower() not in _NO_TEXT:
         return value
     return json.dumps(value, ensure_ascii=False)

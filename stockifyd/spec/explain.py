@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator, ValidationError
 
-from stockifyd.discovery import Role
+from stockifyd.candidates import Role
 from stockifyd.registry import Registry
 from stockifyd.spec.document import MAX_FINDINGS, Document
 from stockifyd.spec.findings import Path, did_you_mean, listed, quoted

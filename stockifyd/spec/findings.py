@@ -35,11 +35,15 @@ class Finding:
     hint: str = ""
     severity: Literal["error", "warning"] = "error"
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> str:
+        """One line, without the hint."""
         where = f"{self.file}:{self.mark.line}:{self.mark.column}:"
         parts = [where, "warning:" if self.severity == "warning" else "", f"{self.path}:" if self.path else "", self.fact]
-        text = " ".join(part for part in parts if part)
-        return f"{text}\n  HINT: {self.hint}" if self.hint else text
+        return " ".join(part for part in parts if part)
+
+    def __str__(self) -> str:
+        return f"{self.told}\n  HINT: {self.hint}" if self.hint else self.told
 
 
 def dotted(path: Path) -> str:

@@ -9,7 +9,8 @@ from functools import partial
 import msgspec
 
 from stockifyd.api import Config, StockifydError, configure
-from stockifyd.discovery import RESERVED_OPTIONS, Entry, Role
+from stockifyd.candidates import Role
+from stockifyd.discovery import RESERVED_OPTIONS, Entry
 from stockifyd.registry import Registry
 from stockifyd.spec.document import Document
 from stockifyd.spec.explain import component_at

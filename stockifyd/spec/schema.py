@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from stockifyd.discovery import Entry, Role, schema_hook
+from stockifyd.candidates import Role
+from stockifyd.discovery import Entry, schema_hook
 from stockifyd.registry import Registry
 from stockifyd.spec.model import Delivery
 

@@ -3,30 +3,28 @@
 
 import pytest
 
-pytest.register_assert_rewrite(
-    "stockifyd.testing.component_contract",
-    "stockifyd.testing.ledger_contract",
-    "stockifyd.testing.sink_contract",
-    "stockifyd.testing.source_contract",
-    "stockifyd.testing.transform_contract",
-)
+pytest.register_assert_rewrite("stockifyd.testing.contracts")
 
+from stockifyd.testing import faults
 from stockifyd.testing.cases import PipelineCase, pipeline_cases
 from stockifyd.testing.claims import FakeClock, MemoryClaims
+from stockifyd.testing.contracts.ledger import LedgerContract
+from stockifyd.testing.contracts.sink import SinkContract
+from stockifyd.testing.contracts.source import SourceContract
+from stockifyd.testing.contracts.transform import TransformContract
+from stockifyd.testing.documents import check_readme, check_sample
 from stockifyd.testing.fakes import MemoryLedger, MemoryRows, MemorySink
 from stockifyd.testing.flow import flow, run
-from stockifyd.testing.ledger_contract import LedgerContract
+from stockifyd.testing.golden import Case, golden
 from stockifyd.testing.making import COLUMNS, PARTITION, TABLE, make, make_batch, make_context, make_message, make_row
 from stockifyd.testing.memory import Commit, Gap, MemoryStore, MemoryTopic
 from stockifyd.testing.memory_source import MemorySource
-from stockifyd.testing.sink_contract import SinkContract
-from stockifyd.testing.source_contract import SourceContract
-from stockifyd.testing.transform_contract import TransformContract
 
 __all__ = [
     "COLUMNS",
     "PARTITION",
     "TABLE",
+    "Case",
     "Commit",
     "FakeClock",
     "Gap",
@@ -42,7 +40,11 @@ __all__ = [
     "SinkContract",
     "SourceContract",
     "TransformContract",
+    "check_readme",
+    "check_sample",
+    "faults",
     "flow",
+    "golden",
     "make",
     "make_batch",
     "make_context",

@@ -87,6 +87,8 @@ class MemoryStore(Named):
         self.opened = self.closed = 0
         self.unreachable: Exception | None = None
         """While set, every call of every sink on this store raises it."""
+        self.slow_secs = 0.0
+        """What a write takes at least."""
         self.reject_row: Callable[[Row], bool] | None = None
         self.reject_by: Literal["row", "batch", "receipt"] = "row"
         """How a bad row is told: Reject that names it, Reject that does not, or a receipt (plain sinks)."""
@@ -126,6 +128,7 @@ class MemoryStore(Named):
         """What a write goes through before it commits; answers with the error to raise afterwards."""
         self.attempts += 1
         self.changed()
+        await asyncio.sleep(self.slow_secs)
         await self.until(lambda store: not store.held)
         self.reach()
         if not self._failures:

@@ -34,6 +34,7 @@ def option_fields(**changes: Any) -> dict[str, Any]:
         "theta": -12.5,
         "vega": 8.25,
         "rho": 0.75,
+        "quality": None,
     }
     return {**fields, **changes}
 
@@ -55,6 +56,7 @@ def context_fields(**changes: Any) -> dict[str, Any]:
         "days_to_expiry": 1,
         "lot_size": 65,
         "tick_size": 0.05,
+        "quality": None,
     }
     return {**fields, **changes}
 

@@ -26,7 +26,7 @@ BIG = 500
 VARIANTS = 5
 OPTION_COLUMNS = (
     *("expiry", "strike_price", "option_type", "ltp", "bid", "ask", "bid_qty", "ask_qty", "prev_close", "price_change"),
-    *("volume", "prev_volume", "oi", "prev_oi", "oi_change", "iv", "delta", "gamma", "theta", "vega", "rho"),
+    *("volume", "prev_volume", "oi", "prev_oi", "oi_change", "iv", "delta", "gamma", "theta", "vega", "rho", "quality"),
 )
 SNAPSHOT_COLUMNS = ("expiry", *context_fields())
 

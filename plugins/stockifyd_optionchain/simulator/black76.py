@@ -1,6 +1,7 @@
 """European options by Black-76 on the forward: prices and greeks in the units of the canonical chain.
 
-With the forward F = S exp(rT), greeks are by the spot S. Source: F. Black, "The pricing of commodity contracts", 1976.
+The forward is F = S exp(rT); greeks are by the forward, as `enrich_greeks` has them. Source: F. Black, "The pricing of commodity
+contracts", 1976.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ _DENSITY = 0.3989422804014327  # 1 / sqrt(2 pi)
 
 
 class Greeks(NamedTuple):
-    """Theta per calendar day, vega per volatility point, rho per percentage point of the rate."""
+    """Theta per calendar day, vega per volatility point, rho per percentage point of the rate; the forward stays what it is."""
 
     delta: float
     gamma: float
@@ -56,14 +57,14 @@ class Pricer:
             put = worth * 0.5 * erfc(d2 * _SQRT_HALF) - spot * 0.5 * erfc(d1 * _SQRT_HALF)
             call = put + spot - worth
         density = _DENSITY * exp(-0.5 * d1 * d1)
-        gamma, vega = density / (spot * deviation), spot * density * self.root / 100
-        decay, carry = -spot * density * iv / (2 * self.root), self.rate * worth
-        rho = worth * self.years / 100
+        delta, gamma = self.discount * n1, self.discount * density / (self.forward * deviation)
+        vega, decay = spot * density * self.root / 100, -spot * density * iv / (2 * self.root)
+        rate, rho = self.rate, -self.years / 100
         return Pair(
             call,
             put,
-            Greeks(n1, gamma, (decay - carry * n2) / DAYS_A_YEAR, vega, rho * n2),
-            Greeks(n1 - 1, gamma, (decay + carry * (1 - n2)) / DAYS_A_YEAR, vega, rho * (n2 - 1)),
+            Greeks(delta, gamma, (decay + rate * call) / DAYS_A_YEAR, vega, rho * call),
+            Greeks(delta - self.discount, gamma, (decay + rate * put) / DAYS_A_YEAR, vega, rho * put),
         )
 
     def smile(self, strike: float, volatility: float) -> float:

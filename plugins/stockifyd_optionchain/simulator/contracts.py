@@ -64,16 +64,19 @@ class Listing:
         centre = 1.01 if side == "CE" else 0.99
         weight = interest * self.depth * exp(-(((strike / self.closed.spot - centre) / 0.025) ** 2))
         held = int(60_000 * weight * (0.5 + chance.random())) + chance.randrange(20)
+        traded_before = int(400_000 * weight * (0.5 + chance.random()))
+        traded = int(400_000 * weight * (0.5 + chance.random())) + chance.randrange(20)
+        # Most positions are built during the day, some are unwound; no more than is traded.
+        built = int(held * (0.6 * chance.random() - 0.1))
         return Contract(
             self.expiry,
             strike,
             side,
             prev_close=close,
-            prev_volume=int(400_000 * weight * (0.5 + chance.random())) * self.underlying.lot_size,
+            prev_volume=traded_before * self.underlying.lot_size,
             prev_oi=held * self.underlying.lot_size,
-            volume_lots=int(400_000 * weight * (0.5 + chance.random())) + chance.randrange(20),
-            # Most positions are built during the day, some are unwound.
-            oi_lots=int(held * (0.6 * chance.random() - 0.1)),
+            volume_lots=traded,
+            oi_lots=max(-traded, min(traded, built)),
             phase=chance.randrange(1000),
         )
 

@@ -10,12 +10,15 @@ from msgspec.structs import replace
 
 from stockifyd_optionchain.chain import Chain, ChainContext, Option
 from stockifyd_optionchain.figures import change_pct, exchange_day, figures
+from stockifyd_optionchain.settlement import CLOSES, YEAR, years_to
 from stockifyd_optionchain.simulator.black76 import Pricer
 from stockifyd_optionchain.simulator.contracts import Contract, Listing, Quoting
-from stockifyd_optionchain.simulator.session import CLOSES, Instant, Level, years_to
-from stockifyd_optionchain.simulator.underlyings import Underlying, expiries
+from stockifyd_optionchain.simulator.session import Instant, Level
+from stockifyd_optionchain.simulator.underlyings import SEGMENT, Underlying, expiries
 
 RATE = 0.065
+LEAST_YEARS = timedelta(minutes=1) / YEAR
+"""What is left at the close of an expiry's day, so that there is always something to price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Series:
 
     def chain(self, instant: Instant, level: Level) -> Chain:
         """The chain at an instant."""
-        pricer = Pricer(level.spot, RATE, years_to(self.expiry, instant.at))
+        pricer = Pricer(level.spot, RATE, max(years_to(self.expiry, instant.at), LEAST_YEARS))
         quote = Quoting(self.underlying, instant).quote
         options = list[Option]()
         for call, put in self.contracts:
@@ -49,7 +52,7 @@ class Series:
         change = round(level.spot - self.closed.spot, 2)
         known = ChainContext(
             exchange=self.underlying.exchange,
-            segment="OPTIDX",
+            segment=SEGMENT,
             spot_price=level.spot,
             spot_change=change,
             spot_change_pct=round(change_pct(level.spot, change) or 0.0, 4),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from stockifyd_optionchain.figures import INDIA
 from stockifyd_optionchain.simulator.underlyings import Underlying
 
-OPENS, CLOSES = time(9, 15, tzinfo=INDIA), time(15, 30, tzinfo=INDIA)
+OPENS = time(9, 15, tzinfo=INDIA)
 SESSION = timedelta(hours=6, minutes=15)
 SESSIONS_A_YEAR = 252
 
@@ -36,12 +36,6 @@ def instants(day: date, interval_secs: float) -> list[Instant]:
     opens = datetime.combine(day, OPENS)
     elapsed = [timedelta(seconds=n * interval_secs) for n in range(int(SESSION / timedelta(seconds=interval_secs)) + 1)]
     return [Instant(number, opens + past, _activity(past / SESSION)) for number, past in enumerate(elapsed)]
-
-
-def years_to(expiry: date, at: datetime) -> float:
-    """Calendar time to the close of the expiry's day; a minute at least, so that there is always something to price."""
-    left = datetime.combine(expiry, CLOSES) - at
-    return max(left, timedelta(minutes=1)) / timedelta(days=365)
 
 
 def walk(underlying: Underlying, chance: Random, steps: int) -> Iterator[Level]:

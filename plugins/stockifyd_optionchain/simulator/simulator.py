@@ -10,10 +10,11 @@ from typing import NamedTuple
 import msgspec
 
 from stockifyd_optionchain.chain import Chain
+from stockifyd_optionchain.simulator.forms import enveloped
 from stockifyd_optionchain.simulator.series import Series, listed
 from stockifyd_optionchain.simulator.session import Instant, Level, instants, walk
 from stockifyd_optionchain.simulator.underlyings import UNDERLYINGS, Underlying
-from stockifyd_optionchain.simulator.vendor import envelope_of
+from stockifyd_optionchain.vendors.envelope import Vendor
 
 STRIKES_MAX = 500
 
@@ -29,7 +30,7 @@ class Produced(NamedTuple):
 class Simulator:
     """The chains of one trading day, 09:15 to 15:30 in India, of every listed expiry every `interval_secs`.
 
-    Iterating gives them in the canonical form (`market.enriched`), `upstox()` in the vendor's (`market.raw`); again and
+    Iterating gives them in the canonical form (`market.enriched`), `raw(vendor)` in a vendor's (`market.raw`); again and
     again the same. What an underlying does depends on the seed and the day, not on which others are simulated.
     """
 
@@ -57,22 +58,23 @@ class Simulator:
         for key, chain in self.chains():
             yield Produced(key, encode(chain), _milliseconds(chain))
 
-    def upstox(self) -> Iterator[Produced]:
-        """The same chains as Upstox would answer them, in the envelope of `market.raw`."""
+    def raw(self, vendor: Vendor) -> Iterator[Produced]:
+        """The same chains as a vendor would answer them, in the envelope of `market.raw`."""
         encode = msgspec.json.Encoder().encode
         for key, chain in self.chains():
-            yield Produced(key, encode(envelope_of(chain)), _milliseconds(chain))
+            yield Produced(key, encode(enveloped(chain, vendor)), _milliseconds(chain))
 
     def chains(self) -> Iterator[tuple[bytes, Chain]]:
         """Chains with their keys, not yet encoded."""
         moments = instants(self.day, self.interval_secs)
-        days = [self._day_of(underlying, moments) for underlying in self.underlyings]
+        days = [self.day_of(underlying, moments) for underlying in self.underlyings]
         for instant in moments:
             for levels, series in days:
                 level = next(levels)
                 yield from ((one.key, one.chain(instant, level)) for one in series)
 
-    def _day_of(self, underlying: Underlying, moments: Sequence[Instant]) -> tuple[Iterator[Level], list[Series]]:
+    def day_of(self, underlying: Underlying, moments: Sequence[Instant]) -> tuple[Iterator[Level], list[Series]]:
+        """Where an underlying stands at each instant, and its series."""
         seed = f"{self.seed}:{self.day}:{underlying.symbol}"
         levels = walk(underlying, Random(seed), len(moments))  # noqa: S311  a simulation must repeat, not surprise
         return levels, listed(underlying, self.day, next(levels), strikes=self.strikes, seed=seed)

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
 
+from stockifyd_optionchain.instruments import Instrument
+
+SEGMENT = "OPTIDX"
+
 
 class Weekday(IntEnum):
     """As `date.weekday()` counts."""
@@ -35,6 +39,18 @@ class Underlying:
     def exchange(self) -> str:
         """The exchange, as vendors prefix it."""
         return self.vendor_key.partition("_")[0]
+
+    @property
+    def instrument(self) -> Instrument:
+        """As the instruments file has it."""
+        return Instrument(
+            symbol_id=self.symbol_id,
+            symbol=self.symbol,
+            exchange=self.exchange,
+            segment=SEGMENT,
+            lot_size=self.lot_size,
+            tick_size=self.tick_size,
+        )
 
     @property
     def tick_size(self) -> float:

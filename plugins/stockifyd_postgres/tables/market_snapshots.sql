@@ -18,8 +18,10 @@ CREATE TABLE IF NOT EXISTS {table} (
   days_to_expiry integer,
   lot_size integer,
   tick_size double precision,
+  quality text,
   PRIMARY KEY (symbol_id, expiry, "timestamp")
 ){by_day};
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS quality text; -- made before there was one
 -- A symbol over all its expiries at an instant.
 CREATE OR REPLACE VIEW {schema}.symbol_snapshots AS
 SELECT "timestamp", symbol_id, max(spot_price) AS spot_price, max(spot_change) AS spot_change,

@@ -24,5 +24,7 @@ CREATE TABLE IF NOT EXISTS {table} (
   theta double precision,
   vega double precision,
   rho double precision,
+  quality text,
   PRIMARY KEY (symbol_id, expiry, strike_price, option_type, "timestamp")
 ){by_day};
+ALTER TABLE {table} ADD COLUMN IF NOT EXISTS quality text; -- made before there was one

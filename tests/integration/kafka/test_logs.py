@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from kit.eventually import eventually
 from kit.kafka_topics import committed, create_topic, delete_records, delete_topic, produce, produce_transaction
-from stockifyd.api import Drift
+from stockifyd.api import Drift, Message, Partition, Position
 
 
 async def test_aborted_messages_are_no_gap(bench: Any) -> None:
@@ -114,6 +115,30 @@ async def test_a_topic_made_anew_and_shorter_halts(bench: Any) -> None:
     async with bench.reading(ledger) as task:
         with pytest.raises(Drift, match="from offset 4, but it ends at 2: the topic was made anew"):
             await task
+
+
+async def test_what_another_stores_while_one_claims_is_no_other_topic(bench: Any) -> None:
+    """The ledger may be beyond the end that was seen before the claim: an earlier owner went on until then."""
+    await bench.topic_with(1)
+    await produce(bench.direct, bench.topic, [b"a"])
+    earlier = bench.ledger("earlier")
+    async with bench.reading(earlier) as task:
+        await bench.stored(earlier, 1, task)
+    heir = bench.ledger("heir")
+    take = heir.take
+
+    async def late(starts: Mapping[Partition, int], committed: Mapping[Partition, int]) -> dict[Partition, int]:
+        await produce(bench.direct, bench.topic, [b"b"])
+        [partition] = await earlier.take(starts)
+        earlier.store([Message(Position(partition, 1), b"b")], {partition: 2})
+        found: dict[Partition, int] = await take(starts, committed)
+        return found
+
+    heir.take = late
+    async with bench.reading(heir) as task:
+        await eventually(lambda: heir.next or task.done())
+        await produce(bench.direct, bench.topic, [b"c"])
+        assert await bench.stored(heir, 3, task) == [b"a", b"b", b"c"]
 
 
 async def test_a_topic_made_anew_and_longer_is_recognised(bench: Any) -> None:

@@ -36,7 +36,8 @@ class TestKafkaSink(SinkContract[KafkaSink]):
             monkeypatch.setattr(module, "CONNECT_SECS", 2)
 
     def options(self, tmp_path: Path) -> dict[str, Any]:
-        return {"brokers": self.kafka.direct, "topic": self.topic, "table": "options", "delivery_timeout_ms": 2000}
+        where = {"brokers": self.kafka.direct, "topic": self.topic, "partition": "key"}  # batches come of many partitions
+        return {**where, "table": "options", "delivery_timeout_ms": 2000}
 
     def bad_row(self) -> Row:
         return 1, Random(1).randbytes(30_000).hex()  # it does not pack

@@ -31,6 +31,9 @@ class TestLines(SourceContract[FileSource]):
         for number in range(2):
             (tmp_path / f"{number}.txt").write_bytes(b"\r\n".join(bodies[number::2]) + b"\n" * number)
 
+    def extremes(self) -> Sequence[bytes]:
+        return [body for body in super().extremes() if body]  # empty lines are left out
+
     def break_it(self, component: FileSource) -> None:
         folder = Path(component.config.path).parent
         folder.rename(folder.with_name(folder.name + ".away"))
@@ -50,8 +53,11 @@ class TestCsv(TestLines):
         return {"path": str(path), "format": "csv", "read_max_messages": 3}
 
     def feed(self, tmp_path: Path, bodies: Sequence[bytes]) -> None:
-        rows = [b"number,body", *(b'%d,"%s"' % (number, body) for number, body in enumerate(bodies))]
+        rows = [b"number,body", *(b'%d,"%s"' % (number, body.replace(b'"', b'""')) for number, body in enumerate(bodies))]
         (tmp_path / "in.csv.gz").write_bytes(gzip.compress(b"\n".join(rows)))
+
+    def extremes(self) -> Sequence[bytes]:
+        return [body for body in super().extremes() if body.decode("utf-8", "ignore").encode() == body]  # the others are no JSON
 
     def body(self, message: Message) -> bytes:
         return str(json.loads(message.raw)["body"]).encode()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kit.chains import batch_of, chain_json
 from stockifyd.api import Batch, configure
-from stockifyd.testing import TransformContract, make, make_message
+from stockifyd.testing import Case, TransformContract, golden, make, make_message
 from stockifyd_basic import Decode, Flatten
 
 QUOTES: dict[str, Any] = {
@@ -53,6 +53,12 @@ class TestContract(TransformContract[Flatten]):
 
     def batch(self) -> Batch:
         return batch_of([json.dumps(GOOD).encode(), b"{}", json.dumps(GOOD | {"symbol": "SENSEX"}).encode()])
+
+
+@golden(Path(__file__).parent / "flatten_cases")
+def test_cases(case: Case) -> None:
+    """Each folder of `flatten_cases`: messages in, rows and dead letters out."""
+    case.check(Flatten)
 
 
 def flattened(raw: bytes, **options: Any) -> Batch:

@@ -29,6 +29,9 @@ class TestContract(SourceContract[Generate]):
     def feed(self, tmp_path: Path, bodies: Sequence[bytes]) -> None:
         self.count = len(bodies)
 
+    def extremes(self) -> Sequence[bytes]:
+        return ()
+
     def body(self, message: Message) -> bytes:
         return str(json.loads(message.raw)["body"]).encode()
 

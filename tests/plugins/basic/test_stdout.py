@@ -33,7 +33,7 @@ class TestContract(SinkContract[Stdout]):
         return {"table": "options"}
 
     def stored(self, sink: Stdout) -> list[Row]:
-        return [tuple(json.loads(line).values()) for line in self.path.read_text().splitlines()]
+        return [tuple(json.loads(line).values()) for line in self.path.read_bytes().splitlines()]
 
     def bad_row(self) -> Row:
         return 1, "\ud800"

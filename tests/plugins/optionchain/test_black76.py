@@ -16,8 +16,11 @@ SPOT, STRIKE, IV, RATE, YEARS = 25_900.0, 26_100.0, 0.13, 0.065, 9 / 365
 VOLATILITIES, TIMES = st.floats(0.05, 0.6), st.floats(1e-5, 0.5)
 
 
-def price(*, spot: float = SPOT, iv: float = IV, rate: float = RATE, years: float = YEARS) -> Pair:
-    return Pricer(spot, rate, years).price(STRIKE, iv)
+FORWARD = SPOT * exp(RATE * YEARS)
+
+
+def price(*, forward: float = FORWARD, iv: float = IV, rate: float = RATE, years: float = YEARS) -> Pair:
+    return Pricer(forward * exp(-rate * years), rate, years).price(STRIKE, iv)
 
 
 def integrated(strike: float, iv: float, pricer: Pricer) -> float:
@@ -40,19 +43,19 @@ def test_price_is_the_mean_payoff() -> None:
 
 
 def test_greeks_are_the_derivatives() -> None:
-    """Each greek is the difference quotient of the price, in its own unit."""
+    """Each greek is the difference quotient of the price, in its own unit, the forward being what it is."""
 
     def slope(up: Pair, down: Pair, width: float) -> tuple[float, float]:
         return (up.call - down.call) / width, (up.put - down.put) / width
 
     pair = price()
     both = pair.call_greeks, pair.put_greeks
-    assert approx(slope(price(spot=SPOT + 1), price(spot=SPOT - 1), 2), rel=1e-4) == [g.delta for g in both]
+    assert approx(slope(price(forward=FORWARD + 1), price(forward=FORWARD - 1), 2), rel=1e-4) == [g.delta for g in both]
     assert approx(slope(price(iv=IV + 1e-4), price(iv=IV - 1e-4), 0.02), rel=1e-4) == [g.vega for g in both]
     assert approx(slope(price(rate=RATE + 1e-4), price(rate=RATE - 1e-4), 0.02), rel=1e-4) == [g.rho for g in both]
     later, sooner = price(years=YEARS - 1e-6), price(years=YEARS + 1e-6)
     assert approx(slope(later, sooner, 2e-6 * DAYS_A_YEAR), rel=1e-4) == [g.theta for g in both]
-    curve = price(spot=SPOT + 1).call - 2 * pair.call + price(spot=SPOT - 1).call
+    curve = price(forward=FORWARD + 1).call - 2 * pair.call + price(forward=FORWARD - 1).call
     assert approx(curve, rel=1e-3) == both[0].gamma == both[1].gamma
 
 

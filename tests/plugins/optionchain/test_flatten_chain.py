@@ -13,17 +13,17 @@ import pytest
 
 from kit.chains import batch_of, chain_fields, chain_json, context_fields, option_fields
 from stockifyd.api import Batch, Message, Row
-from stockifyd.testing import TransformContract, make, make_message
+from stockifyd.testing import Case, TransformContract, golden, make, make_message
 from stockifyd_optionchain import Chain, FlattenChain
 from stockifyd_optionchain.flatten_chain import OPTIONS, SNAPSHOTS
 
 SNAPSHOT_COLUMNS = (
     "timestamp symbol_id expiry exchange segment spot_price spot_change spot_change_pct total_call_oi total_put_oi pcr_ratio "
-    "atm_iv atm_iv_change max_pain_strike days_to_expiry lot_size tick_size"
+    "atm_iv atm_iv_change max_pain_strike days_to_expiry lot_size tick_size quality"
 )
 OPTION_COLUMNS = (
     "timestamp symbol_id expiry strike_price option_type ltp bid ask bid_qty ask_qty prev_close price_change volume prev_volume "
-    "oi prev_oi oi_change iv delta gamma theta vega rho"
+    "oi prev_oi oi_change iv delta gamma theta vega rho quality"
 )
 NINE_FIFTEEN = datetime(2026, 11, 23, 3, 45, tzinfo=UTC)
 
@@ -39,6 +39,12 @@ class TestContract(TransformContract[FlattenChain]):
     def batch(self) -> Batch:
         several = chain_json(options=[option_fields(), option_fields(expiry="2026-12-01")])
         return batch_of([chain_json(), several, b"bad", chain_json(symbol_id=25)])
+
+
+@golden(Path(__file__).parent / "flatten_chain_cases")
+def test_cases(case: Case) -> None:
+    """Each folder of `flatten_chain_cases`: messages in, rows and dead letters out."""
+    case.check(FlattenChain)
 
 
 def flattened(*messages: bytes | Message) -> Batch:

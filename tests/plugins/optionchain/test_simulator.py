@@ -21,15 +21,15 @@ from hypothesis import strategies as st
 
 from kit.chains import batch_of
 from stockifyd.api import Batch
-from stockifyd.testing import make
+from stockifyd.testing import make, make_message
 from stockifyd_optionchain import FlattenChain, simulate
 from stockifyd_optionchain.figures import exchange_day
-from stockifyd_optionchain.reading import decoded
+from stockifyd_optionchain.settlement import years_to
 from stockifyd_optionchain.simulator import UNDERLYINGS, Simulator
-from stockifyd_optionchain.simulator.series import RATE
-from stockifyd_optionchain.simulator.session import years_to
+from stockifyd_optionchain.simulator.series import LEAST_YEARS, RATE
 from stockifyd_optionchain.simulator.underlyings import expiries
-from stockifyd_optionchain.upstox import Envelope, canonical
+from stockifyd_optionchain.vendors import canonical, envelope_of
+from stockifyd_optionchain.vendors.envelope import Vendor
 
 MONDAY = date(2026, 11, 23)
 SEEDS, DAYS = st.integers(0, 2**64), st.dates(date(2024, 1, 1), date(2035, 12, 31))
@@ -39,7 +39,7 @@ DIGEST = """
 import hashlib, datetime
 from stockifyd_optionchain.simulator import Simulator
 day = Simulator(7, datetime.date(2026, 11, 23), strikes=20, interval_secs=3600)
-print(hashlib.sha256(b"".join(repr(one).encode() for form in (day, day.upstox()) for one in form)).hexdigest())
+print(hashlib.sha256(b"".join(repr(one).encode() for form in (day, day.raw("nse")) for one in form)).hexdigest())
 """
 
 
@@ -57,7 +57,7 @@ def test_same_seed_same_bytes() -> None:
         for seed in ("0", "1", "4242")
     }
     day = Simulator(7, MONDAY, strikes=20, interval_secs=3600)
-    here = hashlib.sha256(b"".join(repr(one).encode() for form in (day, day.upstox()) for one in form)).hexdigest()
+    here = hashlib.sha256(b"".join(repr(one).encode() for form in (day, day.raw("nse")) for one in form)).hexdigest()
     assert {here + "\n"} == digests
 
 
@@ -149,7 +149,7 @@ def test_quotes_obey_parity(seed: int, day: date, symbol: str) -> None:
     for _, chain in islice(Simulator(seed, day, underlyings=[symbol], interval_secs=7200).chains(), 6):
         spot = chain.context.spot_price if chain.context else None
         assert spot is not None
-        years = years_to(chain.options[0].expiry, chain.timestamp)
+        years = max(years_to(chain.options[0].expiry, chain.timestamp), LEAST_YEARS)
         for call, put in zip(chain.options[::2], chain.options[1::2], strict=True):
             parity = spot - call.strike * exp(-RATE * years)
             assert abs((call.ltp or 0) - (put.ltp or 0) - parity) <= 2 * tick
@@ -158,16 +158,19 @@ def test_quotes_obey_parity(seed: int, day: date, symbol: str) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, DAYS)
-def test_vendor_form_says_the_same(seed: int, day: date) -> None:
-    """The vendor's form of a chain, normalised, is the canonical one but for what Upstox does not send."""
+@given(SEEDS, DAYS, st.sampled_from(["upstox", "dhan", "nse"]))
+def test_vendor_form_says_the_same(seed: int, day: date, vendor: Vendor) -> None:
+    """A vendor's form of a chain, normalised, is the canonical one but for our greeks and what the vendor does not send."""
     simulator = Simulator(seed, day, strikes=10, interval_secs=7200)
-    decoder = msgspec.json.Decoder(Envelope)
-    names = ("expiry", "strike", "option_type", "ltp", "bid", "ask", "bid_qty", "ask_qty", "prev_close", "volume", "oi", "iv")
-    for (_, chain), vendor in islice(zip(simulator.chains(), simulator.upstox(), strict=True), 12):
-        normal = canonical(decoded(decoder, vendor.value))
+    prices = ("expiry", "strike", "option_type", "ltp", "bid", "ask", "bid_qty", "ask_qty", "prev_close", "price_change")
+    names = (*prices, "volume", "oi", "prev_oi", "oi_change", "iv", *(("prev_volume",) if vendor == "dhan" else ()))
+    for (_, chain), raw in islice(zip(simulator.chains(), simulator.raw(vendor), strict=True), 12):
+        normal = canonical(envelope_of(make_message(0, raw.value)), UNDERLYINGS[chain.symbol].instrument)
         assert (chain.timestamp, chain.symbol, chain.symbol_id) == (normal.timestamp, normal.symbol, normal.symbol_id)
         assert [[getattr(o, n) for n in names] for o in chain.options] == [[getattr(o, n) for n in names] for o in normal.options]
+        unknown = {"spot_change": None, "spot_change_pct": None, "atm_iv": None, "atm_iv_change": None}
+        assert chain.context is not None
+        assert msgspec.structs.replace(chain.context, **unknown) == normal.context
 
 
 @pytest.mark.parametrize(
@@ -188,10 +191,10 @@ def test_bad_options(options: dict[str, Any], expected: str) -> None:
 def test_command() -> None:
     """`simulate` writes what the simulator makes, one JSON object a line."""
     arguments = ["--seed=3", "--day=2026-11-23", "--chains=5", "--symbols=NIFTY,SENSEX", "--strikes=4", "--interval-secs=60"]
-    for form in ("canonical", "upstox"):
+    for form in ("canonical", "upstox", "dhan", "nse"):
         result = CliRunner().invoke(simulate, [*arguments, "--form", form])
         simulator = Simulator(3, MONDAY, underlyings=["NIFTY", "SENSEX"], strikes=4, interval_secs=60)
-        expected = islice(simulator.upstox() if form == "upstox" else simulator, 5)
+        expected = islice(simulator if form == "canonical" else simulator.raw(form), 5)
         lines = [json.loads(line) for line in result.stdout.splitlines()]
         assert [(one.key.decode(), one.timestamp_ms, json.loads(one.value)) for one in expected] == [
             (line["key"], line["timestamp_ms"], line["value"]) for line in lines

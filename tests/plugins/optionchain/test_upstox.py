@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
-from datetime import UTC, date, datetime
-from pathlib import Path
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -14,22 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from kit.chains import batch_of
+from kit.recorded import NIFTY_2024, RECORDED, recorded, recorded_message, upstox_envelope
 from stockifyd.api import Batch, Reject
 from stockifyd.testing import make
 from stockifyd_optionchain import FlattenChain, simulate
-from stockifyd_optionchain.upstox import canonical, enveloped
-
-REPOSITORY = Path(__file__).resolve().parents[3]
-RECORDED = Path(os.environ.get("STOCKIFYD_RECORDED_CHAINS") or REPOSITORY.parent / "shared" / "data")
-RECEIVED = datetime(2024, 6, 20, 9, 30, tzinfo=UTC)
-
-recorded = pytest.mark.skipif(
-    not RECORDED.is_dir(), reason="the recorded chains are not part of the project; STOCKIFYD_RECORDED_CHAINS names their folder"
-)
-
-
-def recorded_chain(expiry: str) -> bytes:
-    return (RECORDED / f"nifty-option-chain-{expiry}.json").read_bytes()
+from stockifyd_optionchain.vendors import canonical
 
 
 def flattened(raw: bytes) -> Batch:
@@ -63,8 +50,7 @@ def answer(*rows: dict[str, Any]) -> bytes:
 
 
 def canonical_of(raw: bytes) -> dict[str, Any]:
-    envelope = enveloped(raw, symbol="NIFTY", symbol_id=13, received_at=RECEIVED)
-    return dict(msgspec.to_builtins(canonical(envelope)))
+    return dict(msgspec.to_builtins(canonical(upstox_envelope(raw), NIFTY_2024)))
 
 
 @recorded
@@ -73,8 +59,7 @@ def canonical_of(raw: bytes) -> dict[str, Any]:
 )
 def test_recorded_chains(expiry: str, strikes: int, spot: float, pcr: float) -> None:
     """The put-call ratios of two real chains, from their flattened rows, are the known ones."""
-    envelope = enveloped(recorded_chain(expiry), symbol="NIFTY", symbol_id=13, received_at=RECEIVED)
-    tables = flattened(msgspec.json.encode(canonical(envelope))).tables
+    tables = flattened(recorded_message(expiry)).tables
     [snapshot], options = tables["snapshots"].dicts(), list(tables["options"].dicts())
     oi = {side: sum(row["oi"] for row in options if row["option_type"] == side) for side in ("CE", "PE")}
     assert (2 * strikes, pcr) == (len(options), round(oi["PE"] / oi["CE"], 4))
@@ -105,24 +90,38 @@ def test_units_and_changes() -> None:
     assert (None, None, "PE", 75) == (put["iv"], put["delta"], put["option_type"], put["oi"])
 
 
+def test_no_price_is_null() -> None:
+    """A last price or a close of 0 is none, and says nothing of a change; a bid of 0 is an empty side of the book."""
+    call, put = canonical_of(answer({"call_options": side(ltp=0, bid_price=0), "put_options": side(close_price=0)}))["options"]
+    assert (None, 100.25, None, 0) == (call["ltp"], call["prev_close"], call["price_change"], call["bid"])
+    assert (101.5, None, None) == (put["ltp"], put["prev_close"], put["price_change"])
+
+
 def test_context() -> None:
-    """Spot, exchange and the figures of the expiry are filled; what Upstox does not send is null."""
+    """Spot, what the instruments file says and the figures of the expiry are filled; what nobody sends is null."""
     context = canonical_of(answer({"call_options": side(oi=100)}, {"put_options": side(oi=150)}))["context"]
     expected = {"exchange": "NSE", "segment": "OPTIDX", "spot_price": 23593.5, "total_call_oi": 100, "total_put_oi": 150}
-    expected |= {"pcr_ratio": 1.5, "max_pain_strike": 20151.0, "days_to_expiry": 0}
+    expected |= {"pcr_ratio": 1.5, "max_pain_strike": 20151.0, "days_to_expiry": 0, "lot_size": 25, "tick_size": 0.05}
     assert expected == {name: value for name, value in context.items() if value is not None}
 
 
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
-        (b'{"status": "error"}', "object missing required field data"),
-        (answer(), "data: no strike in it"),
-        (answer({}), "data: no option in it"),
-        (answer({"call_options": side(oi=1.5)}), "market_data.oi: expected a whole number"),
+        (b'{"status": "error"}', "payload: object missing required field data"),
+        (answer(), "payload: data: no strike in it"),
+        (answer({}), "payload: data: no option in it"),
+        (answer({}, {"expiry": "2024-06-27"}), "payload: data[1].expiry: not the expiry that was asked for"),
+        (answer({"call_options": side(oi=1.5)}), "payload: market_data.oi: expected a whole number"),
+        (answer({"call_options": side(ltp="1")}), "payload: data[0].call_options.market_data.ltp: expected float, got str"),
+        (answer({"call_options": side(oi=-1)}), "payload: data[0].call_options.market_data.oi: expected int >= 0"),
         (
-            answer({"call_options": side(ltp="1")}),
-            "data[0].call_options.market_data.ltp: expected float, got str",
+            answer({"call_options": side(oi=2**63)}),
+            "payload: data[0].call_options.market_data.oi: expected int <= 9223372036854775807",
+        ),
+        (
+            answer({"call_options": side(ltp=1e10)}),
+            "payload: data[0].call_options.market_data.ltp: expected float <= 1000000000.0",
         ),
     ],
 )

@@ -50,5 +50,5 @@ def test_help(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("command", ["validate", "graph", "test"])
 def test_static(command: str) -> None:
     """What needs no network imports nothing that talks to one."""
-    where = ("pipelines",) if command == "test" else ("pipelines/storage.yaml",)
+    where = ("pipelines/tests/storage.test.yaml",) if command == "test" else ("pipelines/storage.yaml",)
     assert set() == imported_by(command, *where) & {*SERVERS, "stockifyd.daemon"}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockifyd.api import Batch, DeadLetter, Drift, Message, Partition, Position, Reject, Span
-from stockifyd.runtime.isolation import halve, index_of, lacking, marked, parts, take_out, take_out_named
+from stockifyd.api import Batch, Component, DeadLetter, Drift, Message, Partition, Position, Receipt, Reject, Span
+from stockifyd.runtime.isolation import believable, halve, index_of, lacking, marked, parts, take_out, take_out_named
+from stockifyd.testing import MemoryLedger, MemorySink, make
+from unit.runtime.pipelines import context
 
 PARTITIONS = [Partition("t", n) for n in range(3)]
 
@@ -114,3 +117,26 @@ def test_letters_are_found_by_position() -> None:
     letters = [DeadLetter(messages[1], "a"), DeadLetter(messages[1], "b")]
     batch = Batch(messages)
     assert take_out(batch, index_of(batch, letters)).messages == (messages[0], messages[2])
+
+
+@pytest.mark.parametrize(
+    ("sink", "answer", "told"),
+    [
+        (MemoryLedger, "all is well", "answered str, which is no Receipt"),
+        (MemoryLedger, Receipt(rejected={0: "no"}), "which a ledger sink raises"),
+        (MemorySink, Receipt(rejected={1: "no"}), "rejects message 1 of a batch of 1"),
+        (MemorySink, Receipt(rejected={"0": "no"}), "rejects message '0' of a batch of 1"),  # type: ignore[dict-item]
+    ],
+)
+def test_what_cannot_be_is_not_believed(sink: type[Component[Any]], answer: Any, told: str) -> None:
+    """A sink that answers nonsense halts the pipeline: what it says of other messages may be nonsense too."""
+    batch = Batch((Message(Position(PARTITIONS[0], 0), b"x"),))
+    with pytest.raises(Drift, match=told):
+        believable(answer, batch, make(sink, context("odd"), store="any"))
+
+
+def test_what_can_be_is_believed() -> None:
+    """No receipt, an empty one, one that names a message that is there."""
+    batch = Batch((Message(Position(PARTITIONS[0], 0), b"x"),))
+    for answer in (None, Receipt(), Receipt(rejected={0: "no"})):
+        assert believable(answer, batch, make(MemorySink, context("even"), store="any")) is answer

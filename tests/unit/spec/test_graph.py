@@ -51,7 +51,7 @@ def test_storage() -> None:
         │   group: storage-group
         │
         ● transform flatten_chain
-        │   makes snapshots (17 columns) and options (23 columns)
+        │   makes snapshots (18 columns) and options (24 columns)
         │
         └─> sink postgres: exactly once, required
               snapshots → market_snapshots
@@ -64,7 +64,7 @@ def test_storage() -> None:
           subgraph storage_pipeline["storage: exactly once, 1 lane"]
             direction LR
             storage_source(["kafka<br/>brokers: localhost:9092<br/>topics: market.enriched<br/>group: storage-group"])
-            storage_transform_0["flatten_chain<br/>makes snapshots (17 columns) and options (23 columns)"]
+            storage_transform_0["flatten_chain<br/>makes snapshots (18 columns) and options (24 columns)"]
             storage_source --> storage_transform_0
             storage_sink_0[("postgres<br/>snapshots → market_snapshots<br/>options → option_contracts<br/>\
 dead letters, in the transaction of the rows")]

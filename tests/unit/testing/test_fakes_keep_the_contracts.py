@@ -26,6 +26,7 @@ class StoreHooks:
     """One store for each test, broken by a word."""
 
     store: MemoryStore
+    in_process = True
 
     @pytest.fixture(autouse=True)
     def a_store(self) -> Iterator[None]:
@@ -43,6 +44,10 @@ class StoreHooks:
 
     def mend_it(self, component: Any) -> None:
         self.store.unreachable = None
+        self.store.slow_secs = 0
+
+    def slow_it(self, component: Any) -> None:
+        self.store.slow_secs = 0.001
 
     def bad_row(self) -> Row:
         self.store.reject_row = lambda row: row[0] == -1
@@ -97,6 +102,7 @@ class TestMemoryRows(TransformContract[MemoryRows]):
 class TestMemorySource(SourceContract[MemorySource]):
     source = MemorySource
     topic: MemoryTopic
+    in_process = True
 
     @pytest.fixture(autouse=True)
     def a_topic(self) -> None:
@@ -117,3 +123,9 @@ class TestMemorySource(SourceContract[MemorySource]):
 
 class TestMemorySourceThatIsEndless(TestMemorySource):
     bounded = False
+
+    def take_away(self, source: MemorySource) -> None:
+        self.topic.assign(source.context.instance_id, [])
+
+    def give_back(self, source: MemorySource) -> None:
+        self.topic.assign(source.context.instance_id, self.topic.partitions)

@@ -1,0 +1,95 @@
+"""The transform `classify_buildup`: who built or left positions, option by option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from stockifyd.api import Batch, Config, Drift, Message, Row, Table, Tables, Transform
+from stockifyd_optionchain.buildup import classify
+from stockifyd_optionchain.chain import Option
+from stockifyd_optionchain.figures import difference, oi_change
+from stockifyd_optionchain.pace import flattened
+from stockifyd_optionchain.reading import typed
+from stockifyd_optionchain.settlement import moment
+
+BUILDUPS = "buildups"
+COLUMNS = ("timestamp", "symbol_id", "expiry", "strike_price", "option_type", "price_change", "oi_change", "buildup")
+KEY, PAST = ("expiry", "strike_price", "option_type"), ("ltp", "oi")
+
+Known = Mapping[tuple[Any, ...], tuple[Any, ...]]
+"""Last price and OI of the past, by KEY."""
+
+
+class ClassifyBuildupOptions(Config, frozen=True):
+    """What the changes are against."""
+
+    history: Annotated[
+        str | None,
+        Meta(
+            description="A table that a `lookup` before this one has made, with each option's `ltp` and `oi` of the past; "
+            "default: the previous session, as the message has it (`prev_close`, `prev_oi`).",
+            examples=["history"],
+        ),
+    ] = None
+
+
+class ClassifyBuildup(Transform[ClassifyBuildupOptions]):
+    """Adds table `buildups`: each option's long or short build-up, long unwinding or short covering; null where neither moved.
+
+    By the change of price and of open interest since the previous session, or since the values of a table `history`.
+    """
+
+    type = "classify_buildup"
+
+    async def apply(self, batch: Batch) -> Batch:
+        """Add the table."""
+        history = self._history(batch)
+
+        def rows_of(index: int, message: Message) -> Iterator[Row]:
+            chain = typed(message)
+            head = (moment(chain.timestamp)[0], chain.symbol_id)
+            past = None if history is None else _known(history, index, chain.symbol_id)
+            return (_row(head, option, past) for option in chain.options)
+
+        return await flattened(batch, BUILDUPS, COLUMNS, rows_of)
+
+    def tables(self, before: Tables) -> Tables:
+        """Those that come in, and `buildups`; ValueError where there is no history, or a column of it is missing."""
+        if (name := self.config.history) is not None:
+            if name not in before:
+                raise ValueError(f"history: no table {name!r} arrives here; put a transform that makes it before this one")
+            if missing := [column for column in ("symbol_id", *KEY, *PAST) if before[name] and column not in before[name]]:
+                raise ValueError(f"history: table {name!r} has no column {missing[0]!r}")
+        return {**before, BUILDUPS: COLUMNS}
+
+    def _history(self, batch: Batch) -> Table | None:
+        if self.config.history is None:
+            return None
+        try:
+            return batch.tables[self.config.history]
+        except KeyError as error:
+            hint = "put a transform that makes it before this one"
+            raise Drift(f"no table {self.config.history!r} arrives here", hint=hint) from error
+
+
+def _known(history: Table, message: int, symbol_id: int) -> Known:
+    """The past of a message's options; of several rows of an option the last one counts."""
+    at = [history.columns.index(name) for name in ("symbol_id", *KEY, *PAST)]
+    rows = ([row[place] for place in at] for row in history.of_message(message))
+    return {(expiry, strike, side): (ltp, oi) for symbol, expiry, strike, side, ltp, oi in rows if symbol == symbol_id}
+
+
+def _row(head: Row, option: Option, past: Known | None) -> Row:
+    ltp = option.ltp or None  # 0 is no price
+    if past is None:
+        moved, built = option.price_change, oi_change(option)
+        if moved is None or ltp is None:
+            moved = difference(ltp, option.prev_close or None)
+    else:
+        before, held = past.get((option.expiry, option.strike, option.option_type), (None, None))
+        moved = difference(ltp, float(before) if before else None)
+        built = None if option.oi is None or held is None else option.oi - int(held)
+    return (*head, option.expiry, option.strike, option.option_type, moved, built, classify(moved, built))

@@ -1,0 +1,37 @@
+-- by day: timestamp
+-- What `summarise_chain` says of one expiry at an instant. Volatilities a fraction, exposures in rupees of the underlying for a
+-- move of one percent, open interest in units, moods from -100 to 100; the first of an array is the strike with most.
+CREATE TABLE IF NOT EXISTS {table} (
+  "timestamp" timestamptz NOT NULL,
+  symbol_id integer NOT NULL,
+  expiry date NOT NULL,
+  spot_price double precision,
+  forward_price double precision,
+  pcr_oi double precision,
+  pcr_volume double precision,
+  max_pain_strike double precision,
+  call_gex double precision,
+  put_gex double precision,
+  net_gex double precision,
+  zero_gamma_level double precision,
+  atm_iv double precision,
+  call_iv_25d double precision,
+  put_iv_25d double precision,
+  risk_reversal_25d double precision,
+  butterfly_25d double precision,
+  support_strikes double precision[],
+  support_oi bigint[],
+  support_oi_change bigint[],
+  resistance_strikes double precision[],
+  resistance_oi bigint[],
+  resistance_oi_change bigint[],
+  mood_pcr_oi double precision,
+  mood_pcr_volume double precision,
+  mood_max_pain double precision,
+  mood_gex double precision,
+  mood_skew double precision,
+  mood_levels double precision,
+  mood_buildup double precision,
+  market_mood double precision,
+  PRIMARY KEY (symbol_id, expiry, "timestamp")
+){by_day};
