@@ -18,6 +18,7 @@ from typing import Any
 
 import daemon
 import failover
+import ingestion
 import instances
 import latency
 import stages
@@ -140,6 +141,18 @@ def readiness(at: Bed, asked: argparse.Namespace) -> list[str]:
     return [_table("Milliseconds until systemd is told READY", head, rows)]
 
 
+def polls(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Symbols polled a second by one instance."""
+    rows: Rows = []
+    for topic, symbols in (("polled", 200), ("polled_twice", 400)):
+        seen = ingestion.measure(at, topic, symbols, min(asked.secs, 30))
+        there, cpu = f"{seen.stored} of {seen.due}", f"{100 * seen.cpu:.0f}"
+        rows.append((str(symbols), f"{seen.answer_kb:.0f}", there, cpu, f"{seen.peak_mib:.0f}"))
+        say(" ".join(rows[-1]))
+    head = ("symbols a second", "kB an answer", "in Kafka, of those due", "% of a core", "peak RSS, MiB")
+    return [_table("One instance that polls a vendor into Kafka", head, rows)]
+
+
 FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
     "loads": loads,
     "stages": cpu_stages,
@@ -149,6 +162,7 @@ FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
     "reload": changes,
     "idle": idlers,
     "ready": readiness,
+    "ingestion": polls,
 }
 
 
