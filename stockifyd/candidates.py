@@ -15,7 +15,7 @@ from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from stockifyd.api import API_VERSION
 
@@ -114,7 +114,7 @@ class _CheckedLoader(importlib.machinery.SourceFileLoader):
     """Imports what was checked, and nothing that somebody left in __pycache__."""
 
     def get_code(self, fullname: str) -> Any:  # noqa: ARG002  importlib calls it so
-        with Path(self.path).open("rb") as file:
+        with _opened(self.path) as file:
             about = os.fstat(file.fileno())
             if about.st_uid not in (0, os.geteuid()):
                 raise Broken(f"its file belongs to user {about.st_uid}, not to us or root: chown it")
@@ -126,6 +126,15 @@ class _CheckedLoader(importlib.machinery.SourceFileLoader):
                 writable = f"its folder has mode {stat.S_IMODE(mode):o}"
                 raise Broken(f"anybody may put another file there: {writable}: chmod o-w {folder}")
             return self.source_to_code(file.read(), self.path)
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except FileNotFoundError:
+        raise Broken(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise Broken(f"{path}: {error.strerror}") from error
 
 
 def _import_file(path: Path) -> ModuleType:

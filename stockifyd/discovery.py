@@ -185,8 +185,6 @@ def schema_hook(wanted: type) -> dict[str, Any]:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError) and error.filename:
-        return f"{error.filename}: there is no such file"
     reason = f"{type(error).__name__}: {error}"
     return f"{reason}; this stockifyd has plugin API {API_VERSION}" if "stockifyd.api" in reason else reason
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,14 @@ from kit.environments import Environment
 DOCUMENT = ROOT / "docs" / "writing-a-sink.md"
 
 
-class Stranger:
+UNTIL_IT_RUNS = "timeout 120 bash -c 'until stockifyd status | grep -q running; do sleep 0.2; done' 2>&1"
+
+
+class Stranger(ExitStack):
     """Types what a document says, saves what it tells to save, and compares what is printed with what it shows."""
 
     def __init__(self, environment: Environment, folder: Path) -> None:
+        super().__init__()
         self.environment, self.folder = environment, folder
         self.printed: Iterator[str] = iter(())
 
@@ -27,6 +32,9 @@ class Stranger:
             case ["sh", "step", *fails]:
                 answer = self.environment.shell(block.text, cwd=self.folder, must_fail=bool(fails))
                 self.printed = iter(answer.splitlines())
+            case ["sh", "beside"]:
+                self.enter_context(self.environment.beside(block.text, cwd=self.folder))
+                self.environment.shell(UNTIL_IT_RUNS, cwd=self.folder)
             case ["text"]:
                 self.check(block)
             case [_, "save", name]:
@@ -50,8 +58,8 @@ class Stranger:
 def test_from_nothing_to_rows(workshop: Environment, tmp_path: Path) -> None:
     """All of it works, in this order, and prints what it says."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__"))
-    stranger = Stranger(workshop, tmp_path)
     steps = [block for block in blocks() if block.path == DOCUMENT and block.mark != "sh by hand"]
-    for block in steps:
-        stranger.do(block)
+    with Stranger(workshop, tmp_path) as stranger:
+        for block in steps:
+            stranger.do(block)
     assert len([block for block in steps if block.mark.startswith("sh step")]) > 10

@@ -6,15 +6,16 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from logging import Logger
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stockifyd.api import Claims, Drift, Message, Partition, Position, Span
-from stockifyd_kafka.connection import CONNECT_SECS, scout, stop
+from stockifyd_kafka.connection import CONNECT_SECS, scout
 from stockifyd_kafka.options import KafkaOptions
+from stockifyd_kafka.parting import stop
 
 Offsets = dict[TopicPartition, int]
 RECOGNISE_SECS = 5
@@ -35,10 +36,11 @@ class Beginning:
 
 @dataclass(frozen=True)
 class Logs:
-    """Where the logs of partitions begin and end, whatever was committed."""
+    """Where the logs of partitions begin and end, whatever was committed, and where the options say that reading ends."""
 
     first: Mapping[TopicPartition, int]
     end: Mapping[TopicPartition, int]
+    stop: Mapping[TopicPartition, int] = field(default_factory=dict)
 
 
 class Scout(AbstractAsyncContextManager["Scout"]):
@@ -65,10 +67,10 @@ class Scout(AbstractAsyncContextManager["Scout"]):
         async with asyncio.timeout(CONNECT_SECS):
             return Logs(await self._consumer.beginning_offsets(tps), await self._consumer.end_offsets(tps))
 
-    async def at_time(self, tps: Collection[TopicPartition], start_ms: int, end: Mapping[TopicPartition, int]) -> Offsets:
+    async def at_time(self, tps: Collection[TopicPartition], time_ms: int, end: Mapping[TopicPartition, int]) -> Offsets:
         """The first offset not before a time; the end where there is none."""
         async with asyncio.timeout(CONNECT_SECS):
-            found = await self._consumer.offsets_for_times(dict.fromkeys(tps, start_ms))
+            found = await self._consumer.offsets_for_times(dict.fromkeys(tps, time_ms))
         return {tp: end[tp] if found[tp] is None else found[tp].offset for tp in tps}
 
     async def records(self, wanted: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:
@@ -107,6 +109,9 @@ class Claimer:
             for tp in sorted(tps):
                 offsets[tp] = await self._check(claims, tp, offsets[tp], logs)
             await self._recognise(claims, scouting, {tp: o - 1 for tp, o in offsets.items() if o > logs.first[tp]})
+            if self.options.end_ms is not None:
+                self._tell_begun_before([tp for tp in tps if starts[tp] == offsets[tp] == logs.first[tp] > 0])
+                logs = replace(logs, stop=await scouting.at_time(tps, self.options.end_ms, logs.end))
         return offsets, logs
 
     async def _starts(self, scouting: Scout, committed: Offsets, logs: Logs) -> Offsets:
@@ -126,6 +131,14 @@ class Claimer:
         if tps:
             self.log.warning(
                 "group '%s' has committed nothing for %s: they begin at their first message", self.options.group, brief(tps)
+            )
+
+    def _tell_begun_before(self, tps: Sequence[TopicPartition]) -> None:
+        if tps and self.options.start_ms is not None:
+            self.log.warning(
+                "%s: what lay before the first message is gone, so messages since %s may be missing",
+                brief(tps),
+                self.options.start,
             )
 
     async def _check(self, claims: Claims, tp: TopicPartition, offset: int, logs: Logs) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 from contextlib import suppress
@@ -15,6 +16,7 @@ from aiokafka.errors import KafkaError
 from stockifyd.api import Claims, Drift, Fenced, Retry, StockifydError, Unavailable
 from stockifyd_kafka.assignment import Assignment, Claim, Prove, Release
 from stockifyd_kafka.claiming import Beginning, Claimer, Scout, brief
+from stockifyd_kafka.ending import Ending
 from stockifyd_kafka.errors import is_kafka, meaning
 from stockifyd_kafka.member import Member
 from stockifyd_kafka.options import KafkaOptions
@@ -39,6 +41,7 @@ class Keeper:
     news: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by the keeper: the machine may allow a fetch."""
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    ending: Ending[TopicPartition] = field(init=False)
     stalled: bool = False
     """Set by the reader: something should have come, and did not."""
     renewals: int = 0
@@ -46,6 +49,9 @@ class Keeper:
     _beginning: Beginning | None = None
     _trouble: float | None = None
     _ends_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.ending = Ending(self.options.end is not None)
 
     async def open(self) -> None:
         """Connect and join. May be called again after Unavailable."""
@@ -124,7 +130,7 @@ class Keeper:
         # Written down before the first fetch: a crash before the first commit must not begin at a later `latest`.
         await member.commit({tp: offset for tp, offset in offsets.items() if tp not in committed})
         member.durable.update(offsets)
-        self.ends = dict(logs.end)
+        self.ends, self.ending.stops = dict(logs.end), dict(logs.stop)
         return offsets
 
     async def _pause(self, attempt: int) -> None:
@@ -132,6 +138,8 @@ class Keeper:
             await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_SECS) * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     async def _look(self) -> None:
+        if self._member.closed:  # connecting anew was cut off
+            await self._renew()
         try:
             self._member.check()
         except Exception as error:
@@ -161,7 +169,7 @@ class Keeper:
                 raise
             await self._renew()  # it does not answer at all: a fresh connection cannot hurt, and cures a half-open one
             return
-        behind = [tp for tp, position in positions.items() if end[tp] > position]
+        behind = [tp for tp, position in positions.items() if self.ending.cut(tp, end[tp]) > position]
         if not behind:
             return
         if self.renewals >= RENEWALS:
@@ -177,8 +185,7 @@ class Keeper:
     async def _renew(self) -> None:
         cluster = self._member.names.cluster
         self.machine.on_revoked()
-        old = self._member
-        await old.close()
+        await self._member.close()
         attempt = 0
         while True:
             try:
@@ -190,6 +197,7 @@ class Keeper:
             else:
                 break
         self._say_well()
+        gc.collect()  # clients and failed connections are cycles, and the collector is kept quiet (ADR 9)
         if self._member.names.cluster != cluster:
             raise Drift(
                 f"{self.options.brokers} was cluster {cluster!r} and is {self._member.names.cluster!r}",

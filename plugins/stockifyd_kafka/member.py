@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import Logger
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka
 
-from stockifyd.api import Drift, Partition
+from stockifyd.api import Drift, Message, Partition
 from stockifyd_kafka.assignment import Assignment, Pause, Resume, Seek
-from stockifyd_kafka.connection import CONNECT_SECS, cluster_id, member_consumer, reach, stop
+from stockifyd_kafka.connection import CONNECT_SECS, cluster_id, member_consumer, reach
 from stockifyd_kafka.errors import is_kafka, meaning
 from stockifyd_kafka.leftovers import let_go
 from stockifyd_kafka.options import KafkaOptions
+from stockifyd_kafka.parting import stop
 from stockifyd_kafka.portion import Portion
+from stockifyd_kafka.unpacking import Fetches
 from stockifyd_kafka.watch import Seen
 
 COMMIT_SECS = 5
@@ -46,7 +48,7 @@ class UnreadableError(Exception):
 class Fetched:
     """What a fetch brought, and where each assigned partition stands right after it."""
 
-    records: Mapping[TopicPartition, list[ConsumerRecord]] = field(default_factory=dict)
+    messages: Sequence[Message] = ()
     seen: Mapping[TopicPartition, Seen] = field(default_factory=dict)
     drained: bool = True
 
@@ -62,8 +64,9 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self.durable: dict[TopicPartition, int] = {}
         """Offsets below which all is stored, of this assignment: what may be committed to prove membership."""
         self._machine, self._wake, self._closed = machine, wake, False
+        self._commits: set[asyncio.Future[None]] = set()
         self._portion = Portion()
-        self._consumer: AIOKafkaConsumer = member_consumer(options, instance_id=instance_id, weigh=self._portion.weigh)
+        self._consumer: AIOKafkaConsumer = member_consumer(options, instance_id=instance_id)
 
     async def open(self) -> frozenset[TopicPartition]:
         """Connect and join; answers with all partitions of the topics. Drift for what an operator must cure, else Unavailable."""
@@ -72,6 +75,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             self.names = Names(await cluster_id(self.options))
             async with asyncio.timeout(CONNECT_SECS):
                 await self._consumer.start()
+                self._consumer._fetcher._records = Fetches(self.names, self._portion)  # noqa: SLF001
                 found = await self._partitions()
             self._consumer.subscribe(self.options.topics, listener=self)
         except BaseException as error:
@@ -81,10 +85,14 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             raise meaning(error, f"{self.options.brokers}: cannot connect") from error
         return found
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     async def close(self) -> None:
         """Leave the group. Bounded in time."""
         self._closed = True
-        await stop(self._consumer, self.log)
+        await stop(self._consumer, self.log, beside=self._commits)
 
     async def _partitions(self) -> frozenset[TopicPartition]:
         # A full list creates nothing; asking for a topic by name would, where brokers allow it.
@@ -134,14 +142,15 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
     async def fetch(self, generation: int) -> Fetched:
         """Take what has come, or wait a little for it. Never cancel this: what it took would be lost."""
         try:
-            records = await self._consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=self._portion.begin())
+            parts = await self._consumer.getmany(timeout_ms=FETCH_WAIT_MS, max_records=self._portion.begin())
         except Exception as error:
             raise UnreadableError from error
         if generation != self._machine.generation:
             return Fetched()
         # No await suspends between getmany's end and here: these are the positions behind what it took.
         seen = {tp: await self._seen(tp) for tp in self._machine.positions}
-        return Fetched(records, seen, drained=not self._portion <= sum(map(len, records.values())))
+        messages = [message for of_one in parts.values() for part in of_one for message in part]
+        return Fetched(messages, seen, drained=not self._portion.is_spent)
 
     async def _seen(self, tp: TopicPartition) -> Seen:
         position: int = await self._consumer.position(tp)
@@ -158,8 +167,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             self.durable.update(ours)
 
     async def _committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        # Bounded, but not cancelled: aiokafka shields a task inside, whose failure nobody would hear of.
+        # Bounded, but not cancelled: aiokafka shields a task inside, whose failure nobody would hear of. It is tried again for
+        # ever, so there is one at a time, and the last ends with the member.
+        if self._commits and (await asyncio.wait(self._commits, timeout=COMMIT_SECS))[1]:
+            raise TimeoutError("the commit before is still not answered")
         work = asyncio.ensure_future(self._consumer.commit(offsets))
+        self._commits.add(work)
+        work.add_done_callback(self._commits.discard)
         work.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait({work}, timeout=COMMIT_SECS)
         if not done:

@@ -66,6 +66,14 @@ class KafkaOptions(BrokerOptions, frozen=True, kw_only=True):
             examples=["earliest", "2026-11-24T03:45:00Z"],
         ),
     ] = "earliest"
+    end: Annotated[
+        str | None,
+        Meta(
+            description="An RFC 3339 time that is past: messages from the first of this time on are not read, and the pipeline is"
+            " finished when all before are delivered; default: it goes on.",
+            examples=["2026-11-24T10:00:00Z"],
+        ),
+    ] = None
     isolation: Annotated[
         Literal["read_committed", "read_uncommitted"], Meta(description="Whether messages of aborted transactions are left out.")
     ] = "read_committed"
@@ -99,7 +107,11 @@ class KafkaOptions(BrokerOptions, frozen=True, kw_only=True):
         """What types cannot say."""
         super().__post_init__()
         if self.start not in ("earliest", "latest", "committed"):
-            _time(self.start)
+            _time(self.start, "start")
+        if self.end is not None:
+            _time(self.end, "end")
+            if self.start_ms is not None and self.end_ms is not None and self.start_ms >= self.end_ms:
+                raise ValueError(f"`end` is {self.end}, which is not after `start`, {self.start}")
         if 3 * self.heartbeat_interval_ms > self.session_timeout_ms:
             raise ValueError(
                 f"`heartbeat_interval_ms` is {self.heartbeat_interval_ms}: at most a third of `session_timeout_ms`"
@@ -113,7 +125,12 @@ class KafkaOptions(BrokerOptions, frozen=True, kw_only=True):
         """`start` in milliseconds since 1970, where it is a time."""
         if self.start in ("earliest", "latest", "committed"):
             return None
-        return int(_time(self.start).timestamp() * 1000)
+        return int(_time(self.start, "start").timestamp() * 1000)
+
+    @property
+    def end_ms(self) -> int | None:
+        """`end` in milliseconds since 1970, if there is one."""
+        return None if self.end is None else int(_time(self.end, "end").timestamp() * 1000)
 
 
 class KafkaSinkOptions(BrokerOptions, frozen=True, kw_only=True):
@@ -133,7 +150,8 @@ class KafkaSinkOptions(BrokerOptions, frozen=True, kw_only=True):
     key: Annotated[
         Name | None, Meta(description="With `table`: the column whose text is a record's key; default: the message's key.")
     ] = None
-    compression: Annotated[Literal["lz4", "zstd", "snappy", "gzip", "none"], Meta(description="Of record batches.")] = "lz4"
+    # Of a chain of 210 kB zstd makes 43 kB in 0.8 ms; lz4, which aiokafka does at level 9, 54 kB in 3.9 ms.
+    compression: Annotated[Literal["zstd", "lz4", "snappy", "gzip", "none"], Meta(description="Of record batches.")] = "zstd"
     record_batch_max_bytes: Annotated[
         Positive, Meta(description="Records of a partition that are sent together, before compression.")
     ] = 512 * 1024
@@ -152,11 +170,12 @@ class KafkaSinkOptions(BrokerOptions, frozen=True, kw_only=True):
             raise ValueError("key: names a column, and so needs `table`; messages keep their key")
 
 
-def _time(text: str) -> datetime:
+def _time(text: str, option: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None or "T" not in text.upper():
-        raise ValueError(f"`start` is {text!r}: earliest, latest, committed, or a time with its zone as 2026-11-24T03:45:00Z")
+        words = "earliest, latest, committed, or " if option == "start" else ""
+        raise ValueError(f"`{option}` is {text!r}: {words}a time with its zone as 2026-11-24T03:45:00Z")
     return found

@@ -10,33 +10,36 @@ MOST_RECORDS = 5_000
 
 
 class Portion(int):
-    """What `getmany` is given for `max_records`: a number that is reached when so many bytes are unpacked, too.
+    """What `getmany` is given for `max_records`: a number that is reached when enough is unpacked, in bytes or in records.
 
-    aiokafka compares it with what it has after each record, and hands each value to `weigh` as it unpacks it: of a compressed
-    record nobody knows the size before (ADR 42).
+    aiokafka compares it with how many parts it has after each, and of a compressed record nobody knows the size before
+    (ADR 42).
     """
+
+    room: int
+    """Bytes that may still be unpacked; below 0 if the last record was a large one."""
+    left: int
+    """Records that may still be unpacked."""
 
     def __new__(cls) -> Self:
         return super().__new__(cls, MOST_RECORDS)
 
     def __init__(self) -> None:
-        self._room = READ_BYTES
+        self.begin()
 
     def begin(self) -> Self:
         """A fetch begins."""
-        self._room = READ_BYTES
+        self.room, self.left = READ_BYTES, MOST_RECORDS
         return self
 
-    def weigh(self, value: bytes | None) -> bytes | None:
-        """Aiokafka's deserializer: each value comes back as it is."""
-        if value:
-            self._room -= len(value)
-        return value
+    @property
+    def is_spent(self) -> bool:
+        return self.room <= 0 or self.left <= 0
 
-    def __le__(self, count: int) -> bool:
-        """Whether so many records are enough."""
-        return self._room <= 0 or count >= MOST_RECORDS
+    def __le__(self, _count: int) -> bool:
+        """Whether so many parts are enough."""
+        return self.is_spent
 
-    def __sub__(self, count: int) -> int:
+    def __sub__(self, _count: int) -> int:
         """What the next partition may bring: 0 is nothing."""
-        return 0 if self <= count else self
+        return 0 if self.is_spent else self

@@ -7,11 +7,15 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from stockifyd.api import Claims, Context, Drift, Message, Partition, Position, Source, StockifydError
+import msgspec
+
+from stockifyd.api import Claims, Context, Drift, Message, Partition, Source, StockifydError
+from stockifyd_kafka.assignment import Pause
 from stockifyd_kafka.options import KafkaOptions
-from stockifyd_kafka.watch import Verdict, Watch
+from stockifyd_kafka.watch import Seen, Verdict, Watch
 
 if TYPE_CHECKING:  # imported when the source works: `stockifyd validate` imports this module, and aiokafka takes its time
     from aiokafka import TopicPartition
@@ -53,6 +57,11 @@ class Kafka(Source[KafkaOptions]):
         """The group."""
         return self.config.group
 
+    @classmethod
+    def between(cls, config: KafkaOptions, start: datetime, end: datetime, consumer: str) -> KafkaOptions:
+        """As a group of its own."""
+        return msgspec.structs.replace(config, group=consumer, start=start.isoformat(), end=end.isoformat())
+
     @property
     def _kept(self) -> Keeper:
         if self._keeper is None:
@@ -63,6 +72,8 @@ class Kafka(Source[KafkaOptions]):
 
     async def open(self) -> None:
         """Connect and join the group. Unavailable where no broker answers; Drift for a wrong password or an unknown topic."""
+        if (self.config.end_ms or 0) > self.context.now().timestamp() * 1000:
+            raise Drift(f"`end` is {self.config.end}, in the future: messages may still come", hint="read what is past")
         await self._kept.open()
         self.context.log.info("✓ Kafka consumer started with group '%s'", self.config.group)
 
@@ -88,16 +99,17 @@ class Kafka(Source[KafkaOptions]):
         return ()
 
     async def read(self, claims: Claims) -> AsyncIterator[Sequence[Message]]:
-        """Messages as they come. Raises Drift for an operator, and Unavailable only when connecting anew did not help.
+        """Messages as they come, until `end` if there is one.
 
-        All else is ridden out in here, with empty lists: then the process should end, and be started again.
+        Raises Drift for an operator, and Unavailable only when connecting anew did not help: then the process should end, and
+        be started again. All else is ridden out in here, with empty lists.
         """
         kept = self._kept
         self._perform(kept.machine.on_rewound())
         self._tick()
         keeping = asyncio.create_task(kept.keep(claims), name=f"{self.context.name}-keeper")
         try:
-            while True:
+            while not (kept.machine.ready and kept.ending.is_reached(kept.machine.positions)):
                 yield await self._turn(keeping)
         finally:
             keeping.cancel()
@@ -111,7 +123,8 @@ class Kafka(Source[KafkaOptions]):
     def lag(self) -> Mapping[Partition, int]:
         """Messages there but not yet handed out, by offsets."""
         kept = self._kept
-        return self._named({tp: max(0, kept.ends.get(tp, at) - at) for tp, at in kept.machine.positions.items()})
+        ends = {tp: kept.ending.cut(tp, kept.ends.get(tp, at)) for tp, at in kept.machine.positions.items()}
+        return self._named({tp: max(0, ends[tp] - at) for tp, at in kept.machine.positions.items()})
 
     def pause(self) -> None:
         """Fetch nothing; stay a member."""
@@ -143,7 +156,7 @@ class Kafka(Source[KafkaOptions]):
 
     # One turn of reading.
 
-    async def _turn(self, keeping: asyncio.Task[None]) -> list[Message]:
+    async def _turn(self, keeping: asyncio.Task[None]) -> Sequence[Message]:
         kept = self._kept
         self._advanced = {}
         if keeping.done():
@@ -168,7 +181,7 @@ class Kafka(Source[KafkaOptions]):
             self._fetch = None
             self._perform(self._kept.machine.fetch_failed(fetch.generation))
 
-    async def _conclude(self) -> list[Message]:
+    async def _conclude(self) -> Sequence[Message]:
         fetch, self._fetch = self._fetch, None
         if fetch is None or fetch.task.cancelled():
             return []
@@ -184,28 +197,27 @@ class Kafka(Source[KafkaOptions]):
         self._perform(actions)
         if not ours:
             return []
-        self._advanced = {tp: at for tp, at in machine.positions.items() if before[tp] != at}
-        self._observe(fetched)
-        return self._messages(fetched, fetch.member)
-
-    def _messages(self, fetched: Fetched, member: Member) -> list[Message]:
-        found: list[Message] = []
-        for tp, records in fetched.records.items():
-            partition = member.names[tp]
-            found += [
-                Message(Position(partition, r.offset), r.value or b"", None, r.key, r.timestamp, r.headers) for r in records
-            ]
-        if found:
+        cut = {tp: self._kept.ending.cut(tp, at) for tp, at in machine.positions.items()}
+        self._advanced = {tp: at for tp, at in cut.items() if before[tp] < at}
+        if done := self._kept.ending.done(machine.positions):
+            self._perform([Pause(done)])
+        self._observe(fetched, {tp: seen for tp, seen in fetched.seen.items() if tp not in done})
+        if fetched.messages:
             self._kept.renewals = self._failures = 0
-        return found
+        return self._not_behind_the_end(fetched, fetch.member)
 
-    def _observe(self, fetched: Fetched) -> None:
+    def _not_behind_the_end(self, fetched: Fetched, member: Member) -> Sequence[Message]:
+        if not (stops := {member.names[tp]: offset for tp, offset in self._kept.ending.stops.items()}):
+            return fetched.messages
+        return [m for m in fetched.messages if m.position.offset < stops.get(m.position.partition, m.position.offset + 1)]
+
+    def _observe(self, fetched: Fetched, awaited: Mapping[TopicPartition, Seen]) -> None:
         kept = self._kept
         kept.ends.update((tp, seen.end) for tp, seen in fetched.seen.items())
         if kept.machine.paused:
             self._watch.rest()
             return
-        match self._watch.observe(time.monotonic(), fetched.seen, drained=fetched.drained):
+        match self._watch.observe(time.monotonic(), awaited, drained=fetched.drained):
             case Verdict.SILENT:
                 self.context.log.warning("Kafka at %s does not answer; waiting for it", self.config.brokers)
             case Verdict.BACK:

@@ -1,4 +1,4 @@
-"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink, and lookups on replicas."""
+"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink, the source of what is past, and lookups on replicas."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from stockifyd.api import Component, LoadSpec, hookimpl
 from stockifyd_postgres.commands import dlq_command, migrate_command
 from stockifyd_postgres.lookup import Lookup
 from stockifyd_postgres.sink import Postgres
+from stockifyd_postgres.source import PostgresSource
 
 
 @hookimpl
 def stockifyd_components() -> list[type[Component[Any]]]:
-    return [Postgres, Lookup]
+    return [Postgres, PostgresSource, Lookup]
 
 
 @hookimpl

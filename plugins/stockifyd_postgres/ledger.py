@@ -160,7 +160,12 @@ class Ledger:
 
 def last_messages(batch: Batch, advance: Mapping[Partition, Span]) -> dict[Partition, Message]:
     """The last message of each partition, stored or dead letter."""
-    last = {m.position.partition: m for m in batch.messages if m.position.partition in advance}  # in order: the later wins
+    last, before = dict[Partition, Message](), None
+    for message in reversed(batch.messages):
+        if (partition := message.position.partition) is not before:  # those of a partition come together: few are looked up
+            before = partition
+            if partition in advance:
+                last.setdefault(partition, message)
     for message in (letter.message for letter in batch.rejected):
         partition, offset = message.position
         if partition in advance and (partition not in last or last[partition].position.offset < offset < advance[partition].next):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -87,6 +88,8 @@ def daemons(environ: Mapping[str, str] = os.environ) -> list[Daemon]:
     """All that answer. StockifydError where none does, with where they were looked for."""
     looked, found, refused = roots(environ), list[Daemon](), list[str]()
     for root in looked:
+        closed = [folder for folder in sorted(root.glob("*/")) if not os.access(folder, os.X_OK)]
+        refused += [f"{folder}: {os.strerror(errno.EACCES)}" for folder in closed]
         for path in sorted({*root.glob(SOCKET), *root.glob(f"*/{SOCKET}")}):
             try:
                 _Unix(path, ANSWER_SECS).connect()
@@ -99,7 +102,8 @@ def daemons(environ: Mapping[str, str] = os.environ) -> list[Daemon]:
     if not found:
         raise StockifydError(
             "; ".join(refused) if refused else "no daemon answers",
-            hint=f"looked for */{SOCKET} in {', '.join(map(str, looked))}; STOCKIFYD_RUNTIME names another place",
+            hint=f"looked for */{SOCKET} in {', '.join(map(str, looked))}; STOCKIFYD_RUNTIME names another place"
+            + ("; systemd's are open to the group stockifyd" if refused else ""),
         )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sys
 import traceback
 from collections.abc import Iterator
@@ -72,6 +73,7 @@ def told(*, debug: bool) -> Iterator[None]:
 def tell(error: Exception) -> int:
     """Print what went wrong, and say the exit code."""
     from stockifyd.api import StockifydError  # noqa: PLC0415  `--version` needs no API
+    from stockifyd.daemon.logs import said  # noqa: PLC0415
 
     expected = isinstance(error, StockifydError)
     if isinstance(error, StockifydError):
@@ -80,7 +82,8 @@ def tell(error: Exception) -> int:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} [{frame.filename}:{frame.lineno}]"
         hint = "this is a bug; run again with `stockifyd --log-level debug ...` and report what it prints"
-    click.echo(f"stockifyd: {reason}" + (f"\n  HINT: {hint}" if hint else ""), err=True)
+    text = f"stockifyd: {reason}" + (f"\n  HINT: {hint}" if hint else "")
+    click.echo(said(text, logging.ERROR, sys.stderr), err=True)
     return 1 if expected else EX_FAILED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import sys
@@ -63,13 +64,23 @@ def run(
     leaves at once; SIGHUP reads the files again and resumes what is halted.
     """
     instance = _instance(os.environ, instance_name)
+    if instance_name:  # specs may name them
+        os.environ |= {"INSTANCE_ID": str(instance.id), "TOTAL_INSTANCES": str(instance.total)}
     from stockifyd.daemon.logs import set_up  # noqa: PLC0415
     from stockifyd.daemon.specs import Specs  # noqa: PLC0415
 
     files = Specs(_paths(specs, instance_name), settings.registry)
     first = _load(settings, files, last_good=last_good)
     console = set_up(log_format or settings.log_format, settings.log_level)
+    _say_skipped(settings)
     sys.exit(_run(files, first, Asked(instance, instance_name, listen, accept_new_ledger, console)))
+
+
+def _say_skipped(settings: Settings) -> None:
+    """Plugins that cannot be used; a spec that names one of their types is refused before this, and says it too."""
+    log = logging.getLogger("stockifyd.daemon")
+    for problem in settings.registry.problems:
+        log.warning("%s", problem)
 
 
 def _run(specs: Specs, first: list[Spec], asked: Asked) -> int:
@@ -88,7 +99,7 @@ def _run(specs: Specs, first: list[Spec], asked: Asked) -> int:
         try:
             return runner.run(work())
         except Drift as error:  # before any pipeline was started: what was asked for cannot be
-            click.echo(f"stockifyd: {error.reason}\n  HINT: {error.hint}", err=True)
+            _tell(f"stockifyd: {error.reason}\n  HINT: {error.hint}")
             return EX_CONFIG
 
 
@@ -122,7 +133,7 @@ def _load(settings: Settings, files: Specs, *, last_good: bool) -> list[Spec]:
     loaded = load_all(spec_files(files.paths), settings.registry)
     for one in loaded:
         for finding in one.findings:
-            click.echo(str(finding), err=True)
+            _tell(str(finding), logging.ERROR if finding.severity == "error" else logging.WARNING)
     if last_good:
         loaded = [one if one.spec else _last_good(settings, one) for one in loaded]
     if not loaded or any(one.spec is None for one in loaded):
@@ -136,9 +147,9 @@ def _last_good(settings: Settings, broken: Loaded) -> Loaded:
 
     good = LastGood(state_folder() / "last-good").load(broken.path, settings.registry)
     if good is None or good.spec is None:
-        click.echo(f"stockifyd: {broken.path}: there is no last good spec in {state_folder()}", err=True)
+        _tell(f"stockifyd: {broken.path}: there is no last good spec in {state_folder()}")
         return broken
-    click.echo(f"stockifyd: {broken.path} has errors: its last good spec is run", err=True)
+    _tell(f"stockifyd: {broken.path} has errors: its last good spec is run", logging.WARNING)
     return good
 
 
@@ -149,9 +160,7 @@ def _found(name: str) -> str:
         for suffix in (".yaml", ".yml"):
             if (path := Path(folder, name + suffix)).is_file():
                 return str(path)
-    click.echo(
-        f"stockifyd: no spec is called '{name}'\n  HINT: looked for {name}.yaml in {', '.join(map(str, folders))}", err=True
-    )
+    _tell(f"stockifyd: no spec is called '{name}'\n  HINT: looked for {name}.yaml in {', '.join(map(str, folders))}")
     sys.exit(EX_CONFIG)
 
 
@@ -168,10 +177,16 @@ def _instance(environ: Mapping[str, str], name: str | None) -> Instance:
     except ValueError:
         instance = Instance(0, 0)
     if not 1 <= instance.id <= instance.total:
-        click.echo(
+        _tell(
             f"stockifyd: INSTANCE_ID is '{own}' and TOTAL_INSTANCES '{total}'\n"
-            "  HINT: both are whole numbers, the first from 1 to the second",
-            err=True,
+            "  HINT: both are whole numbers, the first from 1 to the second"
         )
         sys.exit(EX_CONFIG)
     return instance
+
+
+def _tell(text: str, level: int = logging.ERROR) -> None:
+    """Before there is a log."""
+    from stockifyd.daemon.logs import said  # noqa: PLC0415
+
+    click.echo(said(text, level, sys.stderr), err=True)

@@ -19,10 +19,12 @@ EX_CONFIG = 78
 
 COMMANDS = {
     "graph": "stockifyd.cli.graph:graph",
+    "install-units": "stockifyd.cli.install_units:install_units",
     "pause": "stockifyd.cli.operate:pause",
     "plan": "stockifyd.cli.plan:plan",
     "plugins": "stockifyd.cli.plugins:plugins",
     "reload": "stockifyd.cli.reload:reload",
+    "replay": "stockifyd.cli.replay:replay",
     "resume": "stockifyd.cli.operate:resume",
     "run": "stockifyd.cli.run:run",
     "schema": "stockifyd.cli.schema:schema",

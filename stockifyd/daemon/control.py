@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from aiohttp import web
 
 from stockifyd.api import Drift
 from stockifyd.daemon.metrics import Metrics
-from stockifyd.daemon.places import SOCKET
+from stockifyd.daemon.places import SOCKET, left_behind
 from stockifyd.daemon.samples import lines
 from stockifyd.daemon.status import PipelineStatus
 from stockifyd.daemon.supervised import Reloaded, Supervised
@@ -22,13 +24,16 @@ from stockifyd.runtime.taps import SINKS, SOURCE
 
 MODE = 0o660
 IDLE_SECS = 1.0
+CLOSE_SECS = 1.0
+"""Who looks through a tap does not hold up the end."""
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a reload is asked for. Pipelines by name; none: all."""
+    """What a reload is asked for. Pipelines by name; none: all. `resume`: also those that are halted and have not changed."""
 
     pipelines: tuple[str, ...] = ()
     dry_run: bool = False
+    resume: bool = False
 
 
 class Control:
@@ -51,7 +56,7 @@ class Control:
             web.post("/resume/{pipeline}", self._resume),
             web.post("/reload", self._reload),
         ])  # fmt: skip
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE_SECS)
         await self._runner.setup()
         path = folder / SOCKET
         try:
@@ -87,7 +92,7 @@ class Control:
         if asked.dry_run:
             found = self._supervisor.plan(await self._supervisor.read())
         else:
-            found = await self._supervisor.reload(asked.pipelines)
+            found = await self._supervisor.reload(asked.pipelines, resume=asked.resume)
         return _json(_of(found, asked.pipelines))
 
     async def _pause(self, request: web.Request) -> web.Response:
@@ -125,9 +130,13 @@ class Control:
 
 
 def _make(folder: Path) -> None:
-    """The folder, without a socket that a daemon before us left."""
+    """The folder, without a socket that a daemon before us left; those of daemons that were killed go too."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if folder.parent.stat().st_uid not in (os.getuid(), 0):
+        raise PermissionError(errno.EPERM, "its folder belongs to somebody else")
     (folder / SOCKET).unlink(missing_ok=True)
+    for gone in left_behind(folder):
+        _remove(gone / SOCKET)
 
 
 def _open_to_group(path: Path) -> None:

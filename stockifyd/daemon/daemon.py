@@ -6,7 +6,8 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,7 @@ class Daemon:
         self._http = Http(self.statuses, metrics, token=self._doors.token)
         self._control = Control(supervisor, self.statuses, metrics)
         self._reloading: asyncio.Task[None] | None = None
+        supervisor.around_reload = self._told_of_reload
         self._is_stopping = False
 
     def statuses(self) -> list[PipelineStatus]:
@@ -124,6 +126,15 @@ class Daemon:
             loop.add_signal_handler(number, self._stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
 
+    @contextmanager
+    def _told_of_reload(self) -> Iterator[None]:
+        """Systemd is told of every reload, whoever asked for it; its end comes with the line that says what became of it."""
+        self._notify.reloading()
+        try:
+            yield
+        finally:
+            self._notify.ready(self._wellbeing.line())
+
     def _stop(self, number: signal.Signals) -> None:
         """The first time drain; the second time leave at once, which a ledger makes safe."""
         if self._is_stopping:
@@ -139,9 +150,7 @@ class Daemon:
         """SIGHUP: read the files again, and resume what is halted: an operator has mended something."""
 
         async def reload() -> None:
-            self._notify.reloading()
             await self._supervisor.reload(resume=True)
-            self._notify.ready(self._wellbeing.line())
 
         if self._specs is None:
             for one in self._supervisor.pipelines.values():

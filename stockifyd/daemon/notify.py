@@ -20,7 +20,7 @@ class Notify:
 
     def ready(self, status: str) -> None:
         """Started, or done with a reload."""
-        self._send(f"READY=1\nSTATUS={status}")
+        self._send(f"READY=1\nSTATUS={_line(status)}")
 
     def reloading(self) -> None:
         """A reload has begun; `ready` ends it."""
@@ -32,7 +32,7 @@ class Notify:
 
     def status(self, text: str) -> None:
         """A line for `systemctl status`."""
-        self._send(f"STATUS={text}")
+        self._send(f"STATUS={_line(text)}")
 
     def well(self) -> None:
         """Not hung."""
@@ -42,3 +42,8 @@ class Notify:
         if self._address:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
                 told.sendto(text.encode(), self._address)
+
+
+def _line(text: str) -> str:
+    """A second line would be another variable."""
+    return " ".join(text.split())

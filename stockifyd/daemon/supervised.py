@@ -229,10 +229,10 @@ class Supervised:
         return self.note(Reloaded(self.name, outcome, changed, reason, hint))
 
     def note(self, result: Reloaded) -> Reloaded:
-        """Remember what became of a reload; what has not changed is nothing to remember."""
+        """Remember what became of a reload; what has not changed is nothing to remember, but that a refusal is over."""
         result = msgspec.structs.replace(result, at=datetime.now(UTC).isoformat(timespec="seconds"))
         self.reloads[result.outcome] = self.reloads.get(result.outcome, 0) + 1
-        if result.outcome != "unchanged":
+        if result.outcome != "unchanged" or (self.last and self.last.is_refused):  # it is as the file says again
             self.last = result
         return result
 

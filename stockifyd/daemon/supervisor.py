@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -38,6 +39,8 @@ class Supervisor:
         self._code.look(one.spec for one in self.pipelines.values())
         self._came = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
+        self.around_reload: Callable[[], AbstractContextManager[object]] = nullcontext
+        """Entered for every reload: by whoever is to know that one goes on."""
         self._is_stopping = False
 
     @property
@@ -84,19 +87,22 @@ class Supervisor:
     async def reload(self, names: Iterable[str] = (), *, resume: bool = False) -> list[Reloaded]:
         """Make it so as the files say now, of all pipelines or of these; `resume` those that are halted and have not changed."""
         async with self._one_at_a_time:
-            wanted = set(names)
             if self._specs is None or self._is_stopping:
                 return []
-            self._seen = await asyncio.to_thread(self._specs.fingerprint)
-            reading = await asyncio.to_thread(self._specs.read)
-            results = self._refuse_broken(reading)
-            work = [self._changed(spec) for name, spec in reading.specs.items() if not wanted or name in wanted]
-            results += [one for one in await asyncio.gather(*work) if one]
-            results += [] if wanted else await self._stop_gone(reading)
-            if resume:
-                self._resume_halted(results)
-            hint = self._say_stale_code()
-            return [msgspec.structs.replace(one, hint=one.hint or hint) for one in results]
+            with self.around_reload():
+                return await self._reload(self._specs, set(names), resume=resume)
+
+    async def _reload(self, specs: Specs, wanted: set[str], *, resume: bool) -> list[Reloaded]:
+        self._seen = await asyncio.to_thread(specs.fingerprint)
+        reading = await asyncio.to_thread(specs.read)
+        results = self._refuse_broken(reading)
+        work = [self._changed(spec) for name, spec in reading.specs.items() if not wanted or name in wanted]
+        results += [one for one in await asyncio.gather(*work) if one]
+        results += [] if wanted else await self._stop_gone(reading)
+        if resume:
+            self._resume_halted(results)
+        hint = self._say_stale_code()
+        return [msgspec.structs.replace(one, hint=one.hint or hint) for one in results]
 
     def plan(self, reading: Reading) -> list[Reloaded]:
         """What a reload would do: its outcomes, with nothing done."""

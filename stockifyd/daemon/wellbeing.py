@@ -46,7 +46,7 @@ class Wellbeing:
         return found
 
     def line(self) -> str:
-        """`storage: running, 1,234 messages/s, lag 12`, one for each pipeline."""
+        """`storage running, 1,234 messages/s, lag 12; reload refused: ...`, one for each pipeline."""
         return "; ".join(map(_of, self._statuses())) or "no pipeline"
 
 
@@ -54,4 +54,6 @@ def _of(status: PipelineStatus) -> str:
     rate = f", {status.messages_per_sec:,.0f} messages/s" if status.messages_per_sec else ""
     lag = f", lag {status.lag:,}" if status.lag else ""
     why = f": {status.reason}" if status.reason else ""
-    return f"{status.name} {status.state}{rate}{lag}{why}"
+    last = status.last_reload
+    reload = f"; reload {last.outcome.replace('_', ' ')}: {last.reason}" if last and last.is_refused else ""
+    return f"{status.name} {status.state}{rate}{lag}{why}{reload}"

@@ -77,8 +77,11 @@ class Dealer:
             self.lanes[0].accept(messages, positions)
             return
         hands: list[list[Message]] = [[] for _ in self.lanes]
+        before, hand = None, list[Message]()
         for message in messages:
-            hands[self._number_of(message.position.partition)].append(message)
+            if (partition := message.position.partition) is not before:
+                before, hand = partition, hands[self._number_of(partition)]
+            hand.append(message)
         for lane, hand in zip(self.lanes, hands, strict=True):
             lane.accept(hand, positions)
 

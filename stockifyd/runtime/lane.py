@@ -108,10 +108,13 @@ class Lane:
     def accept(self, messages: Sequence[Message], positions: Mapping[Partition, int]) -> None:
         """Queue what is ours and not yet read; `positions` where reading stands beyond the messages."""
         expected, kept, size = self._expected, list[Message](), 0
+        before, next_offset = None, NOT_OURS
         for message in messages:
             partition, offset = message.position
-            if offset >= expected.get(partition, NOT_OURS):
-                expected[partition] = offset + 1
+            if partition is not before:  # messages of a partition come together: it is looked up once for all of them
+                before, next_offset = partition, expected.get(partition, NOT_OURS)
+            if offset >= next_offset:
+                expected[partition] = next_offset = offset + 1
                 kept.append(message)
                 size += len(message.raw)
         self._shared.counters.fetched += len(kept)
@@ -210,7 +213,7 @@ class Lane:
 
     def _advance(self, messages: Sequence[Message]) -> dict[Partition, Span]:
         """How far these messages move each partition; to where reading stands, if nothing of it waits."""
-        to = {m.position.partition: m.position.offset + 1 for m in messages}
+        to = _ends(messages)
         if not self.buffer:
             to |= {p: n for p, n in self._positions.items() if n > to.get(p, self._base.get(p, NOT_OURS))}
         spans = {p: Span(self._base[p], n) for p, n in to.items() if p in self._base and n > self._base[p]}
@@ -242,6 +245,18 @@ class Lane:
             await asyncio.sleep(self._shared.timing.look_at_ledger_secs)
             if not self._shared.attempts.is_waiting:
                 await self._shared.attempts.until_done("the ledger", self.ledgers.look)
+
+
+def _ends(messages: Sequence[Message]) -> dict[Partition, int]:
+    """The offset behind the last message of each partition."""
+    ends: dict[Partition, int] = {}
+    before = None
+    for message in reversed(messages):
+        partition, offset = message.position
+        if partition is not before:
+            before = partition
+            ends.setdefault(partition, offset + 1)
+    return ends
 
 
 def _let_go(slots: asyncio.Semaphore, _written: Batch) -> None:

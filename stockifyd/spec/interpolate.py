@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stockifyd.spec.findings import quoted
 
 MAX_FILE_BYTES = 2**16
+OF_FOLDER = "stockifyd_"
+"""What our unit puts before the names of all files in a folder of credentials: systemd wants something there."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -59,7 +61,7 @@ def _value(placeholder: str, around: Surroundings, done: Interpolated) -> str:
     body = placeholder[2:-1]
     try:
         if body.startswith("file:"):
-            return _content(around.folder / body[5:], placeholder)
+            return _content((around.folder / body[5:],), placeholder, "a relative path starts at the folder of the spec")
         if body.startswith("credential:"):
             return _credential(body[11:], placeholder, around)
         return _variable(placeholder, around)
@@ -87,16 +89,19 @@ def _variable(placeholder: str, around: Surroundings) -> str:
 def _credential(name: str, placeholder: str, around: Surroundings) -> str:
     if not name or "/" in name or name in (".", ".."):
         raise ValueError(f"{quoted(placeholder)} is not the name of a credential")
-    folder = around.environ.get("CREDENTIALS_DIRECTORY")
-    if not folder:
+    given = around.environ.get("CREDENTIALS_DIRECTORY")
+    if not given:
         raise _Missing(f"{quoted(placeholder)}: CREDENTIALS_DIRECTORY is not set", f"give the unit LoadCredential={name}:PATH")
-    return _content(Path(folder) / name, placeholder)
+    hint = f"put a file {name} into /etc/stockifyd/credentials, or give the unit LoadCredential={name}:PATH; then restart it"
+    return _content((Path(given, name), Path(given, OF_FOLDER + name)), placeholder, hint)
 
 
-def _content(path: Path, placeholder: str) -> str:
+def _content(paths: Sequence[Path], placeholder: str, hint: str) -> str:
+    """Of the first file that is there; `hint`: what to do where none is."""
     try:
-        if not path.is_file():
-            raise _Missing(f"{quoted(placeholder)}: there is no such file", "a relative path starts at the folder of the spec")
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            raise _Missing(f"{quoted(placeholder)}: there is no such file", hint)
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:

@@ -25,6 +25,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch_max_bytes: Annotated[Positive, Meta(description="A batch closes at this many bytes of raw messages.")] = 8 * 2**20
     linger_ms: Annotated[int, Meta(ge=0, description="Wait this long for a batch to fill, though the sink is free.")] = 0
     lanes: Annotated[int, Meta(ge=1, le=64, description="Deal the partitions to this many lanes, each with its own sinks.")] = 1
+    speed: Annotated[
+        float,
+        Meta(ge=0, description="So many times as fast as the messages' own times: 1 as they were made; 0 as fast as can be."),
+    ] = 0.0
     on_drift: Annotated[
         Literal["halt", "continue"],
         Meta(description="Where too many messages are rejected: halt, or make dead letters of them all."),

@@ -10,7 +10,7 @@ from functools import cache, wraps
 from inspect import isawaitable
 from typing import Any, ParamSpec, TypeVar, cast
 
-LIMIT_SECS = 120
+LIMIT_SECS = 300
 """A fact that takes longer hangs; this is no measure of speed."""
 
 P = ParamSpec("P")

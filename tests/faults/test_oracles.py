@@ -10,6 +10,7 @@ import pytest
 from kit import oracles
 from kit.feed import DEAD, Content, Feed, Place, content_of, place_of, stamp
 from kit.oracles import Move, Stored
+from kit.stream import Copy, unlike
 
 WHOLE = Content(20, 1, 111)
 EXPECTED: dict[Place, Content] = {(0, 0): WHOLE, (0, 1): Content(20, 1, 222), (0, 2): DEAD, (0, 3): WHOLE, (1, 0): WHOLE}
@@ -136,3 +137,20 @@ def test_place_is_read_back_from_symbol_and_time() -> None:
     from datetime import datetime
 
     assert (3, 86_400_123) == place_of(1003, datetime.fromisoformat(stamp(86_400_123)))
+
+
+@pytest.mark.parametrize(
+    ("made", "objection"),
+    [
+        ([(0, 0, 0, b"a"), (0, 1, 0, b"b"), (0, 0, 0, b"a"), (0, 1, 0, b"b")], ""),
+        ([(0, 0, 0, b"a")], "(0, 1) is missing"),
+        ([(0, 0, 0, b"a"), (0, 1, 0, b"b"), (0, 2, 0, b"c")], "(0, 2) should not be there"),
+        ([(0, 0, 0, b"a"), (0, 1, 1, b"b")], "(0, 1) went to partition 1"),
+        ([(0, 1, 0, b"b"), (0, 0, 0, b"a")], "(0, 0) is behind 1, and was not there before it"),
+        ([(0, 0, 0, b"a"), (0, 1, 0, b"b"), (0, 0, 0, b"x")], "(0, 0) is at (0, 0) and at (0, 2), and not the same"),
+    ],
+)
+def test_copies_in_a_topic(made: list[tuple[int, int, int, bytes]], objection: str) -> None:
+    """Between two topics a message may come twice, as long as it is the same; nothing else."""
+    copies = [Copy((at, offset), (to, number), value) for number, (at, offset, to, value) in enumerate(made)]
+    assert ([objection] if objection else []) == unlike(copies, [(0, 0), (0, 1)])

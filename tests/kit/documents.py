@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OURS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "plugins", "examples", "tests", "bench")
+OURS = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs", "plugins", "examples", "tests", "bench", "systemd")
 FENCE = re.compile(r"^(`{3,})([^`\n]*)\n(.*?)^\1\s*$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!\!)\[[^\]\n]*\]\(([^)\s]+)\)")
 

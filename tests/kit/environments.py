@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,30 @@ class Environment:
 
     def shell(self, line: str, *, cwd: Path, must_fail: bool = False) -> str:
         """What a line typed into a shell prints, where it must succeed, or must not; pip fetches nothing."""
+        return run("bash", "-ec", line, cwd=cwd, environment=self.variables, must_fail=must_fail)
+
+    @contextmanager
+    def beside(self, line: str, *, cwd: Path) -> Iterator[None]:
+        """What is typed into a second terminal, and runs there until Ctrl-C ends it, well."""
+        child = subprocess.Popen(
+            ["bash", "-ec", f"exec {line}"], cwd=cwd, env={**_clean(), **self.variables}, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            yield
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=120)
+            assert child.returncode == 0, said
+        finally:
+            child.kill()
+            child.wait()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its programs, pip without a network, and daemons and state that are nobody else's."""
         path = f"{self.folder / 'bin'}{os.pathsep}/usr/bin{os.pathsep}/bin"
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}  # 0: no isolation
-        return run("bash", "-ec", line, cwd=cwd, environment={"PATH": path, **offline}, must_fail=must_fail)
+        own = {"STOCKIFYD_RUNTIME": str(self.folder / "run"), "XDG_STATE_HOME": str(self.folder / "state")}
+        return {"PATH": path, **offline, **own}
 
     def stockifyd(self, *arguments: str) -> str:
         """What the installed command prints."""
@@ -56,13 +79,14 @@ class Environment:
 
 def run(*command: str | Path, cwd: Path = ROOT, environment: Mapping[str, str] | None = None, must_fail: bool = False) -> str:
     """The standard output of a program that must succeed, or must not."""
-    clean = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "PYTEST", "STOCKIFYD", "PIP_REQUIRE"))
-    }
-    env = {**clean, **(environment or {})}
-    done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
+    env = {**_clean(), **(environment or {})}
+    done = subprocess.run([*map(str, command)], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=600)
     assert (done.returncode != 0) == must_fail, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+def _clean() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
 
 
 def fresh(folder: Path) -> Environment:

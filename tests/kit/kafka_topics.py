@@ -136,3 +136,15 @@ async def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord]:
         return sorted(found, key=lambda record: (record.partition, record.offset))
     finally:
         await consumer.stop()
+
+
+async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
+    """Where each partition that has a message ends."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await consumer.start()
+    try:
+        await consumer._client.add_topic(topic)
+        tps = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        return {tp.partition: end for tp, end in (await consumer.end_offsets(tps)).items() if end}
+    finally:
+        await consumer.stop()

@@ -122,7 +122,7 @@ class Ledger:
 
 
 async def pump(source: Source[Any], ledger: Ledger, *, until: asyncio.Event | None = None) -> None:
-    """Read and store for ever, or until the event; begin again when fenced, as the runtime does."""
+    """Read and store until the source ends, or the event comes; begin again when fenced, as the runtime does."""
     while until is None or not until.is_set():
         reading = source.read(ledger)
         try:
@@ -133,6 +133,7 @@ async def pump(source: Source[Any], ledger: Ledger, *, until: asyncio.Event | No
                     await source.commit(dict(ledger.next))
                 if until is not None and until.is_set():
                     return
+            return
         except Fenced:
             ledger._event("fenced", len(ledger.epochs))
             await asyncio.sleep(0.2)

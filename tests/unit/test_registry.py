@@ -358,7 +358,12 @@ class TestFiles:
 
     def test_missing(self, tmp_path: Path) -> None:
         """A file that is not there is a problem with its name."""
-        assert problems_of(Registry.load([tmp_path / "nope.py"]), "nope") == [f"{tmp_path}/nope.py: there is no such file"]
+        [problem] = Registry.load([tmp_path / "nope.py"]).problems
+        assert (problem.reason, problem.where) == (f"{tmp_path}/nope.py: there is no such file", "")
+
+    def test_a_folder(self, tmp_path: Path) -> None:
+        """So is what cannot be read."""
+        assert problems_of(Registry.load([tmp_path]), tmp_path.stem) == [f"{tmp_path}: Is a directory"]
 
     def test_stale_bytecode_is_not_read(self, file: Path) -> None:
         """What lies in __pycache__ is nobody's business: the checked text is what runs."""

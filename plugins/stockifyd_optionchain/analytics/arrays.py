@@ -21,6 +21,11 @@ def floats(values: Sequence[Any]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
+def known_or_nil(values: Floats) -> Floats:
+    """Nil for NaN."""
+    return np.where(np.isnan(values), 0.0, values)
+
+
 def nulls(rows: Floats) -> list[list[float | None]]:
     """The rows of a matrix, with None for what is not a finite number."""
     finite = np.isfinite(rows)

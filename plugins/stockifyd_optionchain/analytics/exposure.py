@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from stockifyd_optionchain.analytics.arrays import Floats, number
+from stockifyd_optionchain.analytics.arrays import Floats, known_or_nil, number
 from stockifyd_optionchain.analytics.market import Market
 
 A_PERCENT = 0.01
@@ -49,8 +49,8 @@ def zero_gamma(market: Market, forward: float, volatility: Floats, range_pct: fl
     at in STEPS steps on each side: two changes within a step of range_pct / STEPS percent are not seen. Error: 1e-9 relative,
     where net exposure crosses nil at an angle.
     """
-    calls, puts = market.sides(np.nan_to_num(market.column("oi")))
-    interest = np.nan_to_num(calls) - np.nan_to_num(puts)
+    calls, puts = market.sides(market.column("oi"))
+    interest = known_or_nil(calls) - known_or_nil(puts)
     known = (volatility > 0) & (interest != 0)
     if market.spot is None or not known.any():
         return None

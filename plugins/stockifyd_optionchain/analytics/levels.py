@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stockifyd_optionchain import figures
-from stockifyd_optionchain.analytics.arrays import EXACT, Marks
+from stockifyd_optionchain.analytics.arrays import EXACT, Marks, known_or_nil
 from stockifyd_optionchain.analytics.market import Market
 from stockifyd_optionchain.chain import Option
 
@@ -33,7 +33,7 @@ def resistance(market: Market, options: Sequence[Option], count: int) -> Levels:
 
 def max_pain(market: Market, options: Sequence[Option]) -> float | None:
     """As `figures.max_pain`, which says how, in a tenth of its time; the same to the last digit."""
-    interest = np.nan_to_num(market.column("oi"))
+    interest = known_or_nil(market.column("oi"))
     at_strike = np.bincount(market.place, interest)
     total = at_strike.sum()
     if not 0 < total < EXACT:

@@ -58,7 +58,7 @@ class Desk:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """A daemon; it answers when this returns."""
         with (self.folder / f"log-{len(self.daemons)}").open("w") as log:
-            one = subprocess.Popen([PROGRAM, "run", *arguments], cwd=self.folder, env=self._environment(), stdout=log, stderr=log)
+            one = subprocess.Popen([PROGRAM, "run", *arguments], cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         self.daemons.append(one)
         self.until(lambda: (self.folder / "run").exists() and len(list((self.folder / "run").glob(f"*-{one.pid}/*.sock"))) == 1)
         return one
@@ -98,14 +98,15 @@ class Desk:
         return subprocess.run(
             [PROGRAM, *arguments],
             cwd=self.folder,
-            env=self._environment(),
+            env=self.environment,
             capture_output=True,
             text=True,
             timeout=60,
             check=False,
         )
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
         return environment(STOCKIFYD_RUNTIME=str(self.folder / "run"), XDG_STATE_HOME=str(self.folder / "state"))
 
 
@@ -124,7 +125,9 @@ def ticks(desk: Desk) -> Desk:
     return desk
 
 
-@pytest.mark.parametrize("command", [("status",), ("reload",), ("pause", "ticks"), ("resume", "ticks"), ("tap", "ticks")])
+@pytest.mark.parametrize(
+    "command", [("status",), ("plan",), ("reload",), ("pause", "ticks"), ("resume", "ticks"), ("tap", "ticks")]
+)
 def test_without_a_daemon_a_command_says_where_it_looked(desk: Desk, command: tuple[str, ...]) -> None:
     """The folder, and the variable that names another."""
     said = desk.call(*command, code=1)
@@ -150,6 +153,30 @@ def test_a_daemon_killed_is_not_found(ticks: Desk) -> None:
     ticks.daemons[0].kill()
     ticks.daemons[0].wait()
     assert "no daemon answers" in ticks.call("status", code=1)
+
+
+def test_the_next_daemon_takes_away_what_a_killed_one_left(ticks: Desk) -> None:
+    """Its folder, and that alone: a daemon that runs keeps its own."""
+    ticks.daemons[0].kill()
+    ticks.daemons[0].wait()
+    second = ticks.start(str(ticks.write("tocks")))
+    third = ticks.start(str(ticks.write("tacks")))
+    assert {f"tocks-{second.pid}", f"tacks-{third.pid}"} == {path.name for path in (ticks.folder / "run").iterdir()}
+
+
+def test_a_folder_of_somebody_else_is_not_used(desk: Desk) -> None:
+    """Who owns the folder could put a socket of his own in ours' place: there is none, and the rows flow."""
+    if os.getuid() != 0:
+        pytest.skip("only root can give a folder away")
+    (desk.folder / "run").mkdir()
+    os.chown(desk.folder / "run", 65534, 65534)
+    path = desk.write("ticks")
+    with (desk.folder / "log-0").open("w") as log:
+        one = subprocess.Popen([PROGRAM, "run", str(path)], cwd=desk.folder, env=desk.environment, stdout=log, stderr=log)
+    desk.daemons.append(one)
+    desk.until((desk.folder / "ticks.jsonl").exists)
+    assert "its folder belongs to somebody else" in desk.log()
+    assert [] == list((desk.folder / "run").glob("*/*"))
 
 
 def test_the_socket_is_for_user_and_group(ticks: Desk) -> None:

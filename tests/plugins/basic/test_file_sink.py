@@ -81,6 +81,7 @@ class TestParquet(FileContract):
     """As Parquet it keeps the contract."""
 
     more: ClassVar[dict[str, Any]] = {"format": "parquet"}
+    kills = 16  # each process imports pyarrow, which takes its time
 
     def stored(self, sink: FileSink) -> list[Row]:
         return [tuple(row.values()) for path in self.files(sink) for row in pq.read_table(path).to_pylist()]

@@ -29,9 +29,9 @@ def same(number: int, _key: bytes | None) -> int:
 
 
 def test_the_defaults_are_the_promised_ones() -> None:
-    """The same partition, lz4, half a MiB at a time, half a minute."""
+    """The same partition, zstd, half a MiB at a time, half a minute."""
     found = options()
-    assert ("same", "lz4", 524_288, 30_000) == (
+    assert ("same", "zstd", 524_288, 30_000) == (
         found.partition,
         found.compression,
         found.record_batch_max_bytes,

@@ -1,6 +1,7 @@
 """Commands that need no network."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -247,3 +248,42 @@ def test_plugin_flag(tmp_path: Path) -> None:
     by_environment = CliRunner().invoke(main, ["plugins", "show", "same"], env={"STOCKIFYD_PLUGINS": f"{file}"})
     assert "Changes nothing." in by_flag.output
     assert by_environment.output == by_flag.output
+
+
+FINITE = """
+version: 1
+name: finite
+source: {type: generate, template: {n: "{n}"}, count: 3, rate_per_sec: 1000}
+transforms: [{type: same}, {type: flatten, table: numbers, columns: {n: {type: int}}}]
+sinks: [{type: stdout, table: numbers}]
+delivery: {dead_letters: {sink: {type: stdout, table: dead_letters}}}
+"""
+BAD = {
+    "imports": ("x = 1\nimport a_module_that_nobody_has\n", 0o644, "ModuleNotFoundError: No module named", ":2]"),
+    "clashes": (SAME.replace('"same"', '"flatten"'), 0o644, "transform 'flatten' is there already, from plugin 'basic'", ":7]"),
+    "later": ("requires_api = 99\n", 0o644, "it is for plugin API 99, and this stockifyd has API", ":1]"),
+    "odd": (SAME.replace("(Transform[Nothing])", ""), 0o644, "which is not a Source, Transform or Sink class", ":13]"),
+    "everybodys": (SAME.replace('"same"', '"other"'), 0o666, "its file may be written by others (mode 666): chmod go-w it", ""),
+}
+"""Code, mode, reason and line of plugins that cannot be used."""
+
+
+def test_bad_plugins_are_named_and_the_rest_runs(tmp_path: Path) -> None:
+    """Each with file and line, in the log of the daemon; a pipeline of a good plugin beside them comes to its end."""
+    files = {name: tmp_path / f"{name}.py" for name in ("good", *BAD)}
+    for name, (code, mode, *_) in {"good": (SAME, 0o644), **BAD}.items():
+        files[name].write_text(code)
+        files[name].chmod(mode)
+    (tmp_path / "finite.yaml").write_text(FINITE)
+    flags = [word for file in files.values() for word in ("--plugin", str(file))]
+    done = subprocess.run(
+        [sys.executable, "-m", "stockifyd", *flags, "run", "finite.yaml"],
+        cwd=tmp_path, env={**os.environ, "STOCKIFYD_RUNTIME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (0, '{"n":0}\n{"n":1}\n{"n":2}\n') == (done.returncode, done.stdout), done.stderr
+    said = [line for line in done.stderr.splitlines() if "is skipped" in line]
+    for line, (name, (_, _, reason, place)) in zip(said, BAD.items(), strict=True):
+        assert f"WARNING plugin '{name}' ({files[name]}) is skipped: " in line
+        assert reason in line
+        assert line.endswith(f"[{files[name]}{place}" if place else reason)

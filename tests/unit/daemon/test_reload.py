@@ -67,6 +67,20 @@ async def test_a_broken_file_leaves_the_old_running(specs: Path, tmp_path: Path)
     assert len(store.rows["options"]) == 5 + 10
 
 
+async def test_a_broken_file_that_is_put_back(specs: Path, tmp_path: Path) -> None:
+    """Nothing has changed in the end: the status complains no longer."""
+    topic, store = MemoryTopic(endless=True), MemoryStore()
+    path = specs / "contract.yaml"
+    path.write_text(text(topic, store))
+    async with daemon(path, folder=tmp_path) as running:
+        await running.until(lambda: running.pipeline().is_well)
+        path.write_text(text(topic, store).replace("rows_each", "rows_eech"))
+        assert await running.reload() == {"contract": "refused"}
+        path.write_text(text(topic, store))
+        assert await running.reload() == {"contract": "unchanged"}
+        assert "unchanged" == (await running.get("/status"))[0]["last_reload"]["outcome"]
+
+
 async def test_a_sink_that_cannot_be_opened_is_refused(specs: Path, tmp_path: Path) -> None:
     """With its reason and its hint; the pipeline never stopped."""
     topic, old, new = MemoryTopic(*bodies(5), endless=True), MemoryStore(), MemoryStore()
@@ -79,6 +93,22 @@ async def test_a_sink_that_cannot_be_opened_is_refused(specs: Path, tmp_path: Pa
         (result,) = await running.post("/reload", {})
         assert (result["outcome"], result["reason"], result["hint"]) == ("refused", "there is no table", "stockifyd migrate")
         assert (running.pipeline().state, old.closed) == (State.RUNNING, 0)
+
+
+async def test_a_reload_resumes_where_it_is_asked_to(specs: Path, tmp_path: Path) -> None:
+    """What is halted and unchanged stays so; with `resume`, as at SIGHUP and `systemctl reload`, it goes on."""
+    topic, store = MemoryTopic(*bodies(1), endless=True), MemoryStore()
+    path = specs / "contract.yaml"
+    path.write_text(text(topic, store))
+    async with daemon(path, folder=tmp_path) as running:
+        await store.until(lambda s: len(s.messages) == 1)
+        store.unreachable = Drift("a column is gone")
+        topic.add(*bodies(1, 1))
+        await running.until(lambda: running.pipeline().state is State.HALTED)
+        store.unreachable = None
+        assert ({"contract": "unchanged"}, State.HALTED) == (await running.reload(), running.pipeline().state)
+        await running.post("/reload", {"resume": True})
+        await store.until(lambda s: len(s.messages) == 2)
 
 
 async def test_another_source_restarts_that_pipeline_alone(specs: Path, tmp_path: Path) -> None:

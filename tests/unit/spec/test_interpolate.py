@@ -105,6 +105,20 @@ def test_credential(tmp_path: Path) -> None:
     assert text_of("${credential:db}", CREDENTIALS_DIRECTORY=str(tmp_path)) == "secret"
 
 
+def test_credential_of_a_folder(tmp_path: Path) -> None:
+    """Our unit loads a whole folder, which puts a word before each name; one that is given by its name comes first."""
+    (tmp_path / "stockifyd_db").write_text("secret")
+    assert "secret" == text_of("${credential:db}", CREDENTIALS_DIRECTORY=str(tmp_path))
+    (tmp_path / "db").write_text("other")
+    assert "other" == text_of("${credential:db}", CREDENTIALS_DIRECTORY=str(tmp_path))
+
+
+def test_credential_that_is_not_there(tmp_path: Path) -> None:
+    """The hint says where its file belongs."""
+    [(fact, hint)] = interpolate("${credential:db}", Surroundings({"CREDENTIALS_DIRECTORY": str(tmp_path)})).missing
+    assert ("there is no such file" in fact, "put a file db into /etc/stockifyd/credentials" in hint) == (True, True)
+
+
 def test_credential_without_systemd() -> None:
     """Without the folder a credential is missing, and the hint names the unit's setting."""
     missing = interpolate("${credential:db}", Surroundings({})).missing
