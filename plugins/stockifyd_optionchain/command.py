@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
@@ -17,7 +18,9 @@ from stockifyd_optionchain.vendors import READERS
 from stockifyd_optionchain.vendors.envelope import Vendor
 
 if TYPE_CHECKING:  # the simulator is imported where it is used: every start of stockifyd imports this module
-    from stockifyd_optionchain.simulator import Produced
+    from stockifyd_optionchain.simulator import Produced, Simulator
+
+MAX_PORT = 65_535
 
 
 @click.command()
@@ -34,8 +37,26 @@ if TYPE_CHECKING:  # the simulator is imported where it is used: every start of 
     multiple=True,
     help="Emit this answer of Upstox instead, received at the close of --day (default: of its expiry's day). May be repeated.",
 )
-def simulate(*, day: datetime | None, chains: int | None, form: str, recorded: tuple[str, ...], **options: Any) -> None:
+@click.option(
+    "--serve",
+    metavar="HOST:PORT",
+    help="Be Upstox's HTTP API of that day in place of writing, until Ctrl-C; its open is now. Port 0: any that is free.",
+)
+def simulate(
+    *,
+    day: datetime | None,
+    chains: int | None,
+    form: str,
+    recorded: tuple[str, ...],
+    serve: str | None,
+    **options: Any,
+) -> None:
     """Write option chains to standard output, one JSON object a line: key, timestamp_ms, value."""
+    if serve is not None:
+        if recorded or chains is not None or form not in ("canonical", "upstox"):
+            raise click.UsageError("--serve goes with --seed, --day, --interval-secs, --symbols and --strikes alone")
+        _serve(serve, day.date() if day else datetime.now(INDIA).date(), **options)
+        return
     if recorded and form not in ("canonical", "upstox"):
         raise click.UsageError(f"--form {form}: what is recorded is Upstox's; write canonical or upstox")
     on = day.date() if day else None
@@ -43,15 +64,33 @@ def simulate(*, day: datetime | None, chains: int | None, form: str, recorded: t
     _write(islice(messages, chains))
 
 
-def _simulated(day: date, form: str, *, symbols: str, **options: Any) -> Iterator[Produced]:
+def _simulated(day: date, form: str, **options: Any) -> Iterator[Produced]:
+    simulator = _simulator(day, **options)
+    return iter(simulator) if form == "canonical" else simulator.raw(cast("Vendor", form))
+
+
+def _serve(address: str, day: date, **options: Any) -> None:
+    from stockifyd_optionchain.simulator.api import serve  # noqa: PLC0415  see above
+    from stockifyd_optionchain.simulator.board import Board  # noqa: PLC0415
+
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > MAX_PORT:
+        raise click.UsageError(f"--serve {address}: write HOST:PORT, such as 127.0.0.1:8090")
+    board = Board(_simulator(day, **options))
+    try:
+        asyncio.run(serve(board, host.strip("[]"), int(port), lambda url: click.echo(f"Upstox's API of {day} at {url}")))
+    except OSError as error:
+        raise click.ClickException(f"{address}: {error.strerror}") from error
+
+
+def _simulator(day: date, *, symbols: str, **options: Any) -> Simulator:
     from stockifyd_optionchain.simulator import UNDERLYINGS, Simulator  # noqa: PLC0415  see above
 
     underlyings = [symbol.strip() for symbol in symbols.split(",")] if symbols else tuple(UNDERLYINGS)
     try:
-        simulator = Simulator(options.pop("seed"), day, underlyings=underlyings, **options)
+        return Simulator(options.pop("seed"), day, underlyings=underlyings, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    return iter(simulator) if form == "canonical" else simulator.raw(cast("Vendor", form))
 
 
 def _recorded(paths: Iterable[str], day: date | None, form: str) -> Iterator[Produced]:

@@ -1,4 +1,4 @@
-"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink, the source of what is past, and lookups on replicas."""
+"""PostgreSQL and TimescaleDB through PgBouncer: the exactly-once sink, lookups on replicas, and the source of what is past."""
 
 from __future__ import annotations
 

@@ -52,15 +52,17 @@ def _counts(statuses: list[PipelineStatus]) -> Iterable[Metric]:
         "stockifyd_restarts", "How often a pipeline that failed was started again.", labels=["pipeline"]
     )
     rewinds = CounterMetricFamily("stockifyd_rewinds", "How often partitions were claimed anew.", labels=["pipeline"])
+    gaps = CounterMetricFamily("stockifyd_gaps", "Spans that the source lost before they were read.", labels=["pipeline"])
     for s in statuses:
         counted.add_metric([s.name, "fetched"], s.messages_fetched)
         counted.add_metric([s.name, "delivered"], s.messages_delivered)
         counted.add_metric([s.name, "rejected"], s.messages_rejected)
         rewinds.add_metric([s.name], s.rewinds)
+        gaps.add_metric([s.name], s.gaps)
         restarts.add_metric([s.name], s.restarts)
         for outcome, count in s.reloads.items():
             reloads.add_metric([s.name, outcome], count)
-    return counted, rewinds, restarts, reloads
+    return counted, gaps, rewinds, restarts, reloads
 
 
 def _sinks(statuses: list[PipelineStatus]) -> Iterable[Metric]:

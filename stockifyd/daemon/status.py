@@ -44,6 +44,7 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     lag: int | None
     left_secs: float | None
     partitions: list[PartitionStatus]
+    gaps: int = 0
 
 
 class Watch:
@@ -92,6 +93,7 @@ class Watch:
             lag=lag,
             left_secs=round(lag / messages, 1) if lag and messages else None,
             partitions=partitions,
+            gaps=counters.gaps,
         )
 
     def _rates(self) -> tuple[float, float]:

@@ -17,6 +17,7 @@ class Counters:
     batches: int = 0
     retries: int = 0
     rewinds: int = 0
+    gaps: int = 0
     rebalances: int = 0
     write_secs: float = 0.0
     transform_secs: float = 0.0

@@ -104,6 +104,7 @@ class Lane:
         """Go on behind a gap, once it is recorded."""
         await self.ledgers.skip(partition, span, reason)
         self._expected[partition] = self._base[partition] = span.next
+        self._shared.counters.gaps += 1
 
     def accept(self, messages: Sequence[Message], positions: Mapping[Partition, int]) -> None:
         """Queue what is ours and not yet read; `positions` where reading stands beyond the messages."""

@@ -67,13 +67,14 @@ class Simulator:
     def chains(self) -> Iterator[tuple[bytes, Chain]]:
         """Chains with their keys, not yet encoded."""
         moments = instants(self.day, self.interval_secs)
-        days = [self._day_of(underlying, moments) for underlying in self.underlyings]
+        days = [self.day_of(underlying, moments) for underlying in self.underlyings]
         for instant in moments:
             for levels, series in days:
                 level = next(levels)
                 yield from ((one.key, one.chain(instant, level)) for one in series)
 
-    def _day_of(self, underlying: Underlying, moments: Sequence[Instant]) -> tuple[Iterator[Level], list[Series]]:
+    def day_of(self, underlying: Underlying, moments: Sequence[Instant]) -> tuple[Iterator[Level], list[Series]]:
+        """Where an underlying stands at each instant, and its series."""
         seed = f"{self.seed}:{self.day}:{underlying.symbol}"
         levels = walk(underlying, Random(seed), len(moments))  # noqa: S311  a simulation must repeat, not surprise
         return levels, listed(underlying, self.day, next(levels), strikes=self.strikes, seed=seed)
