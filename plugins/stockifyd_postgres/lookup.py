@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from stockifyd.api import Batch, Context, Drift, Partition, Reject, Row, Table, Tables, Transform
 from stockifyd_postgres.lookup_options import LookupOptions
@@ -17,6 +17,11 @@ if TYPE_CHECKING:  # imported when it works: `stockifyd validate` imports this m
     from stockifyd_postgres.remembered import Remembered
     from stockifyd_postgres.replicas import Replicas
 
+T = TypeVar("T")
+
+STORED_SECS = 2.0
+"""How long rows of `after` are waited for in silence: the other pipeline reads the same messages at this moment."""
+FIRST_PAUSE_SECS, LONGEST_PAUSE_SECS = 0.01, 0.2
 SLICE = 2_000
 """Rows that are put together before the event loop has its turn."""
 
@@ -141,10 +146,24 @@ class Lookup(Transform[LookupOptions]):
             assert self._inquiry is not None
             return await self._inquiry.answers(transaction, missing)
 
-        answers = await replicas.read(ask)
+        answers = await self._patiently(replicas, ask)
         if remembered is not None:
             remembered.remember(answers)
         return {**known, **answers} if known else answers
+
+    async def _patiently(self, replicas: Replicas, ask: Callable[[Transaction], Awaitable[T]]) -> T:
+        from stockifyd_postgres.token import NotStored  # noqa: PLC0415  see above
+
+        loop, pause = asyncio.get_running_loop(), FIRST_PAUSE_SECS
+        until = loop.time() + STORED_SECS
+        while True:
+            try:
+                return await replicas.read(ask)
+            except NotStored:
+                if loop.time() + pause > until:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECS)
 
     def _needed(self, batch: Batch) -> dict[Partition, int]:
         """How far the rows of `after` must be stored: up to our last message, or, where they are our own, up to this batch."""

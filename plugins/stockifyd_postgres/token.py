@@ -15,6 +15,10 @@ JOIN unnest($3::text[], $4::text[], $5::int[]) AS w(cluster, topic, partition)
 ON (o.cluster, o.topic, o.partition) = (w.cluster, w.topic, w.partition) WHERE o.consumer = $1 AND o.sink = $2"""
 
 
+class NotStored(Retry):
+    """Rows that are waited for are not there yet."""
+
+
 async def readable(transaction: Transaction) -> None:
     """Drift where the ledger cannot be read."""
     if not await transaction.value(MAY_READ):
@@ -24,7 +28,7 @@ async def readable(transaction: Transaction) -> None:
 
 
 async def reached(transaction: Transaction, after: After, needed: Mapping[Partition, int]) -> None:
-    """Retry unless all rows of messages below these offsets are in this snapshot.
+    """NotStored unless all rows of messages below these offsets are in this snapshot.
 
     The offsets are stored in the transaction of the rows, so a snapshot has both or neither. That holds on every replica, and
     after a failover, where a position in the server's log says nothing.
@@ -38,7 +42,7 @@ async def reached(transaction: Transaction, after: After, needed: Mapping[Partit
         first = behind[0]
         known = stored.get(first, "nothing")
         where = f"{first.topic}/{first.number} up to {needed[first]}"
-        raise Retry(
+        raise NotStored(
             f"{after.consumer}/{after.sink} has not stored {where} here yet, but {known}",
             hint="does that pipeline run? See `after`; a replica may also be behind",
         )

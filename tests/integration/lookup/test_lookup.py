@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kit.eventually import eventually
 from kit.fixtures_postgres import READER, Database
 from kit.sensors import NOON, PAST, ROOM, TOPIC, furnish, make_lookup, reading, readings
 from stockifyd.api import Batch, Drift, Partition, Retry, Row
@@ -208,6 +209,20 @@ async def test_rows_of_another_pipeline_are_waited_for(opened: Opened, house: Da
     elsewhere = readings([[reading(1)]], first=10, partition=Partition("readings", 0, "another cluster"))
     with pytest.raises(Retry, match="but nothing"):
         await lookup.apply(elsewhere)
+
+
+async def test_rows_that_are_about_to_come(
+    opened: Opened, house: Database, queries: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored a moment later is found without a word: the other pipeline reads the same messages at this moment."""
+    lookup = await opened(after={"consumer": "storage-group"})
+    monkeypatch.setattr("stockifyd_postgres.lookup.STORED_SECS", 60)
+    looking = asyncio.create_task(lookup.apply(readings([[reading(1)]], first=10)))
+    await eventually(lambda: any("stockifyd.offsets AS o" in sql for sql in queries))
+    assert not looking.done()
+    insert = "INSERT INTO stockifyd.offsets (consumer, sink, cluster, topic, partition, next_offset)"
+    await asyncio.to_thread(house.sql, f"{insert} VALUES ('storage-group', 'postgres', '{TOPIC.cluster}', 'readings', 0, 10)")
+    assert ["room 1"] == [row[3] for row in rows(await looking)]
 
 
 async def test_ones_own_rows_are_waited_for_up_to_the_batch(opened: Opened, house: Database) -> None:
