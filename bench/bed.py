@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from kit import kafka_topics  # noqa: E402 - the servers of the tests, after the
 from kit.kafka import KafkaServer  # noqa: E402
 from kit.pgbouncer import PgBouncer  # noqa: E402
 from kit.postgres import PostgresServer  # noqa: E402
+from stockifyd.api import Table  # noqa: E402
 
 WRITER = "stockify_writer"
 DATABASE = "bench"
@@ -78,6 +79,13 @@ class Bed:
         if self._connection is None:
             self._connection = self.loop.run_until_complete(asyncpg.connect(self.postgres.url(DATABASE)))
         return self.loop.run_until_complete(self._connection.fetch(query, *arguments))
+
+    def copy(self, table: Table) -> None:
+        """Rows into `option_contracts`, as its owner."""
+        self.ask("SELECT 1")
+        if self._connection is not None:
+            work = self._connection.copy_records_to_table("option_contracts", columns=table.columns, records=table.rows)
+            self.loop.run_until_complete(work)
 
     def stored(self, group: str) -> int:
         """Messages that are durable, by the ledger of a group whose topic begins at 0."""
@@ -138,6 +146,16 @@ class Run:
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         peak = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.process.pid}/status").read_text())
         return (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"), int(peak[1]) / 1024 if peak else 0.0
+
+    def watched(self) -> tuple[float, float]:
+        """The most that `usage` ever said, once the process has ended by itself."""
+        cpu = peak = 0.0
+        while self.process.poll() is None:
+            with suppress(OSError, IndexError):  # it ends in this moment
+                now = self.usage()
+                cpu, peak = max(cpu, now[0]), max(peak, now[1])
+            time.sleep(0.02)
+        return cpu, peak
 
     def stop(self) -> None:
         self.process.terminate()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import daemon
+import export
 import failover
 import ingestion
 import instances
@@ -29,6 +30,7 @@ RESULTS = ROOT / "bench" / "RESULTS.md"
 ONE, TWO, HALVES = "1 lane", "2 lanes", "2 lanes, batches of half the size"
 WAYS = {ONE: "", TWO: "lanes: 2", HALVES: "lanes: 2, batch_max_rows: 10000, batch_max_bytes: 4194304"}
 SHARES = (0.25, 0.1)
+HEAD = ("way", "ratio to `\\copy`", "lowest to highest", "rows/s", "CPU s a million rows", "peak RSS, MiB")
 Rows = list[tuple[str, ...]]
 
 
@@ -141,6 +143,16 @@ def readiness(at: Bed, asked: argparse.Namespace) -> list[str]:
     return [_table("Milliseconds until systemd is told READY", head, rows)]
 
 
+def exports(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Figure h."""
+    history = export.filled(at, asked.chains)
+    ran = export.race(history, asked.rounds, say)
+    rows: Rows = [_row("psql \\copy", ran.copies, [f.rows_a_sec / _middle(ran.copies) for f in ran.copies])]
+    rows.append(_row("stockifyd run", ran.ours, ran.ratios))
+    told = f"{history.rows:,} rows in the order of time; from the start of the process to its end; medians."
+    return [f"### (h) Export into a file of CSV, through PgBouncer\n\n{told}\n\n{_lines(HEAD, rows)}"]
+
+
 def polls(at: Bed, asked: argparse.Namespace) -> list[str]:
     """Symbols polled a second by one instance."""
     rows: Rows = []
@@ -162,6 +174,7 @@ FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
     "reload": changes,
     "idle": idlers,
     "ready": readiness,
+    "export": exports,
     "ingestion": polls,
 }
 
@@ -216,9 +229,8 @@ def say(text: str) -> None:
 def _of_race(ran: Race, subject: Subject) -> str:
     rows: Rows = [_row("psql \\copy", ran.copies, [f.rows_a_sec / _middle(ran.copies) for f in ran.copies])]
     rows += [_row(f"stockifyd, {way}", figures, ran.ratios[way]) for way, figures in ran.ways.items()]
-    head = ("way", "ratio to `\\copy`", "lowest to highest", "rows/s", "CPU s a million rows", "peak RSS, MiB")
     told = f"{subject.count:,} messages, {subject.rows:,} rows a load; each load between two of `\\copy`; medians."
-    return f"{told}\n\n{_lines(head, rows)}"
+    return f"{told}\n\n{_lines(HEAD, rows)}"
 
 
 def _row(way: str, figures: Sequence[Figures], ratios: Sequence[float]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from stockifyd.api import Message, Reject, Row, Table
+from stockifyd_basic.cells import as_csv
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder[Any]()
@@ -26,7 +27,8 @@ def rows_as_json(name: str, table: Table) -> bytes:
 
 def rows_as_csv(name: str, table: Table) -> bytes:
     """One record a row, as RFC 4180 has it. Null is empty. Reject names a row that cannot be text."""
-    return _encoded(name, _as_cells(table), _records)
+    quick = as_csv(table.rows)
+    return _encoded(name, _as_cells(table), _records) if quick is None else quick
 
 
 def head_as_csv(columns: Sequence[str]) -> bytes:

@@ -13,8 +13,9 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stockifyd.api import Claims, Drift, Message, Partition, Position, Span
-from stockifyd_kafka.connection import CONNECT_SECS, scout, stop
+from stockifyd_kafka.connection import CONNECT_SECS, scout
 from stockifyd_kafka.options import KafkaOptions
+from stockifyd_kafka.parting import stop
 
 Offsets = dict[TopicPartition, int]
 RECOGNISE_SECS = 5

@@ -17,10 +17,12 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from stockifyd.api import Drift, Unavailable
 from stockifyd_kafka.errors import describe, is_kafka, meaning
+from stockifyd_kafka.joining import join_patiently
 from stockifyd_kafka.options import BrokerOptions, KafkaOptions
+from stockifyd_kafka.parting import STOP_SECS
 
 CONNECT_SECS = 10
-STOP_SECS = 5
+LAPSE_SECS = 5
 ASK_AGAIN_SECS = 0.1
 FOREVER_MS = 2**31 - 1
 
@@ -56,9 +58,8 @@ def calm(client: AIOKafkaClient) -> None:
 
 def member_consumer(options: KafkaOptions, *, instance_id: int) -> AIOKafkaConsumer:
     """A consumer that can become a member of the group; it subscribes to nothing yet."""
-    return AIOKafkaConsumer(
-        # A join may take as long as a rebalance; given up earlier, it would begin anew for ever.
-        **client_arguments(options, timeout_ms=options.rebalance_timeout_ms + 5_000),
+    consumer = AIOKafkaConsumer(
+        **client_arguments(options),
         client_id=f"stockifyd-{options.group}-{instance_id}",
         group_id=options.group,
         group_instance_id=f"{options.group}-{instance_id}" if options.membership == "static" else None,
@@ -76,6 +77,8 @@ def member_consumer(options: KafkaOptions, *, instance_id: int) -> AIOKafkaConsu
         fetch_max_bytes=options.fetch_max_bytes,
         max_partition_fetch_bytes=options.max_partition_fetch_bytes,
     )
+    join_patiently(consumer._client, options.rebalance_timeout_ms / 1000 + LAPSE_SECS)  # noqa: SLF001
+    return consumer
 
 
 def scout(options: KafkaOptions) -> AIOKafkaConsumer:
@@ -121,24 +124,8 @@ async def cluster_id(options: BrokerOptions) -> str:
             await admin.start()
             return str((await admin.describe_cluster())["cluster_id"])
     finally:
-        await admin.close()
-
-
-async def stop(consumer: AIOKafkaConsumer, log: logging.Logger) -> None:
-    """Leave the group and close, in bounded time, whatever aiokafka does."""
-    stopping = asyncio.create_task(consumer.stop())
-    try:
-        await asyncio.wait({stopping}, timeout=STOP_SECS)
-    finally:
-        if not stopping.done():
-            stopping.cancel()
-            # Closed sockets end whatever the coordinator still waits for.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(consumer._client.close(), STOP_SECS)  # noqa: SLF001
-    # stop() of a consumer without an assignment may raise CancelledError; nobody cancelled us.
-    await asyncio.wait({stopping}, timeout=STOP_SECS)
-    if stopping.done() and not stopping.cancelled() and (error := stopping.exception()) is not None:
-        log.debug("leaving Kafka's group: %s", describe(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(admin.close(), STOP_SECS)
 
 
 def tls_context(options: BrokerOptions) -> ssl.SSLContext:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import time
 from contextlib import suppress
@@ -137,6 +138,8 @@ class Keeper:
             await asyncio.sleep(min(0.1 * 2**attempt, LONGEST_PAUSE_SECS) * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     async def _look(self) -> None:
+        if self._member.closed:  # connecting anew was cut off
+            await self._renew()
         try:
             self._member.check()
         except Exception as error:
@@ -182,8 +185,7 @@ class Keeper:
     async def _renew(self) -> None:
         cluster = self._member.names.cluster
         self.machine.on_revoked()
-        old = self._member
-        await old.close()
+        await self._member.close()
         attempt = 0
         while True:
             try:
@@ -195,6 +197,7 @@ class Keeper:
             else:
                 break
         self._say_well()
+        gc.collect()  # clients and failed connections are cycles, and the collector is kept quiet (ADR 9)
         if self._member.names.cluster != cluster:
             raise Drift(
                 f"{self.options.brokers} was cluster {cluster!r} and is {self._member.names.cluster!r}",

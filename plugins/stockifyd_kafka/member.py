@@ -13,10 +13,11 @@ from aiokafka import errors as kafka
 
 from stockifyd.api import Drift, Message, Partition
 from stockifyd_kafka.assignment import Assignment, Pause, Resume, Seek
-from stockifyd_kafka.connection import CONNECT_SECS, cluster_id, member_consumer, reach, stop
+from stockifyd_kafka.connection import CONNECT_SECS, cluster_id, member_consumer, reach
 from stockifyd_kafka.errors import is_kafka, meaning
 from stockifyd_kafka.leftovers import let_go
 from stockifyd_kafka.options import KafkaOptions
+from stockifyd_kafka.parting import stop
 from stockifyd_kafka.portion import Portion
 from stockifyd_kafka.unpacking import Fetches
 from stockifyd_kafka.watch import Seen
@@ -63,6 +64,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         self.durable: dict[TopicPartition, int] = {}
         """Offsets below which all is stored, of this assignment: what may be committed to prove membership."""
         self._machine, self._wake, self._closed = machine, wake, False
+        self._commits: set[asyncio.Future[None]] = set()
         self._portion = Portion()
         self._consumer: AIOKafkaConsumer = member_consumer(options, instance_id=instance_id)
 
@@ -83,10 +85,14 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             raise meaning(error, f"{self.options.brokers}: cannot connect") from error
         return found
 
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
     async def close(self) -> None:
         """Leave the group. Bounded in time."""
         self._closed = True
-        await stop(self._consumer, self.log)
+        await stop(self._consumer, self.log, beside=self._commits)
 
     async def _partitions(self) -> frozenset[TopicPartition]:
         # A full list creates nothing; asking for a topic by name would, where brokers allow it.
@@ -161,8 +167,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
             self.durable.update(ours)
 
     async def _committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        # Bounded, but not cancelled: aiokafka shields a task inside, whose failure nobody would hear of.
+        # Bounded, but not cancelled: aiokafka shields a task inside, whose failure nobody would hear of. It is tried again for
+        # ever, so there is one at a time, and the last ends with the member.
+        if self._commits and (await asyncio.wait(self._commits, timeout=COMMIT_SECS))[1]:
+            raise TimeoutError("the commit before is still not answered")
         work = asyncio.ensure_future(self._consumer.commit(offsets))
+        self._commits.add(work)
+        work.add_done_callback(self._commits.discard)
         work.add_done_callback(lambda done: done.cancelled() or done.exception())
         done, _ = await asyncio.wait({work}, timeout=COMMIT_SECS)
         if not done:

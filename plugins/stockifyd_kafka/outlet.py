@@ -13,9 +13,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import errors as kafka
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from stockifyd_kafka.connection import CONNECT_SECS, STOP_SECS, calm, client_arguments, reach
+from stockifyd_kafka.connection import CONNECT_SECS, calm, client_arguments, reach
 from stockifyd_kafka.options import KafkaSinkOptions
 from stockifyd_kafka.outgoing import Outgoing
+from stockifyd_kafka.parting import STOP_SECS
 from stockifyd_kafka.topic import Limits, Partitions, check_there, limits_of
 
 LOOK_SECS = 0.02

@@ -7,7 +7,10 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from stockifyd.api import Claims, Context, Drift, Message, Partition, Source, StockifydError
 from stockifyd_kafka.assignment import Pause
@@ -53,6 +56,11 @@ class Kafka(Source[KafkaOptions]):
     def consumer(self) -> str:
         """The group."""
         return self.config.group
+
+    @classmethod
+    def between(cls, config: KafkaOptions, start: datetime, end: datetime, consumer: str) -> KafkaOptions:
+        """As a group of its own."""
+        return msgspec.structs.replace(config, group=consumer, start=start.isoformat(), end=end.isoformat())
 
     @property
     def _kept(self) -> Keeper:

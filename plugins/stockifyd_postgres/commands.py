@@ -34,16 +34,21 @@ def migrate_command(load: LoadSpec) -> click.Command:
     @click.option("--url", default="", help="The database, as its owner. Default: DATABASE_OWNER_URL, else the sink's own.")
     @click.option("--grant-to", multiple=True, metavar="ROLE", help="The role that writes. Default: the sink's own.")
     @click.option("--reader", "readers", multiple=True, metavar="ROLE", help="A role that may read, and nothing else.")
+    @click.option("--load", "loads", multiple=True, metavar="TABLE=FILE", help="Rows of a YAML file, by the table's primary key.")
+    @click.option("--into", default="", metavar="SCHEMA", help="The same tables in this schema, for `replay --into`.")
     @click.option("--timescaledb", is_flag=True, help="With --print: hypertables, not daily partitions.")
     @click.option("--accept-database", is_flag=True, help="The ledger began in another database: this one goes on in its place.")
-    def command(spec: str, *, only_print: bool, **wishes: object) -> None:
+    def command(spec: str, *, only_print: bool, into: str, **wishes: object) -> None:
         """Make the ledger, the tables, the partitions and the grants that a pipeline needs. May be run again at any time."""
         import asyncio  # noqa: PLC0415  see above
 
         from stockifyd_postgres.migrate import Wishes, migrate, script  # noqa: PLC0415
 
-        asked = Wishes(**wishes)  # type: ignore[arg-type]
-        sinks = _sinks(load, spec)
+        live = _sinks(load, spec)
+        sinks = [_elsewhere(sink, into) for sink in live]
+        asked = Wishes(**wishes, like=_likes(sinks, live))  # type: ignore[arg-type]
+        if only_print and asked.loads:
+            raise click.UsageError("--load needs the database: it asks for the table's key")
         if only_print:
             click.echo(script(sinks, asked), nl=False)
             return
@@ -173,3 +178,18 @@ def _sinks(load: LoadSpec, spec: str) -> list[Postgres]:
     if sinks := [sink for sink in components.sinks if isinstance(sink, Postgres)]:
         return sinks
     raise Drift(f"{spec}: no sink of this pipeline is of type 'postgres'", hint="there is nothing to migrate")
+
+
+def _elsewhere(sink: Postgres, schema: str) -> Postgres:
+    """The sink as a replay into a schema has it."""
+    try:
+        return Postgres(Postgres.into(sink.config, schema), sink.context) if schema else sink
+    except ValueError as error:
+        raise click.UsageError(f"--into {schema!r}: {error}") from error
+
+
+def _likes(sinks: Sequence[Postgres], live: Sequence[Postgres]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Of each table elsewhere the one that it is to be like."""
+    pairs = zip(sinks, live, strict=True)
+    both = [(table, other.config.tables[name]) for sink, other in pairs for name, table in sink.config.tables.items()]
+    return {table.target: other.target for table, other in both if table.target != other.target}

@@ -229,9 +229,7 @@ class Session:
         except Exception as error:
             better = classify(error, gone=False)
             if isinstance(better, Lost):
-                silence = f"no answer for {self.options.connect_timeout_secs} s"  # a timeout says nothing of itself
-                fact = f"{type(error).__name__}: {error}" if str(error) else silence
-                better = Lost(f"{self.address}: {fact}".splitlines()[0])
+                better = Lost(f"{self.address}: {type(error).__name__}: {error}".splitlines()[0])
             raise better from error
         return self._connection
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -29,13 +29,14 @@ class Step:
     sql: str
 
 
-def steps(options: Sequence[PostgresOptions], *, timescaledb: bool) -> list[Step]:
-    """Everything but the grants: the ledger's steps, then the tables that the sinks write into."""
+def steps(options: Sequence[PostgresOptions], *, timescaledb: bool, like: Mapping[Name, Name] | None = None) -> list[Step]:
+    """Everything but the grants: the ledger's steps, then the tables that the sinks write into; those in `like` as others are."""
+    like = like or {}
     targets = list(dict.fromkeys(table.target for each in options for table in each.tables.values()))
     made = [Step(file, text) for file, text in shipped("migrations")]
     instruments = [(schema, "instruments") for schema, name in targets if name in MARKET]
     wanted = dict.fromkeys([*instruments, *targets])
-    tables = {".".join(target): table_sql(target, timescaledb=timescaledb) for target in wanted}
+    tables = {".".join(t): table_sql(t, timescaledb=timescaledb) or (like_sql(t, like[t]) if t in like else None) for t in wanted}
     return made + [Step(f"tables/{name}", sql) for name, sql in tables.items() if sql]
 
 
@@ -54,8 +55,16 @@ def table_sql(target: Name, *, timescaledb: bool) -> str | None:
     column = by_day[1] if by_day else ""
     native = f" PARTITION BY RANGE ({quote(column)})" if column and not timescaledb else ""
     sql = text.replace("{table}", qualified(target)).replace("{schema}", quote(target[0])).replace("{by_day}", native)
-    schema = "" if target[0] == "public" else f"CREATE SCHEMA IF NOT EXISTS {quote(target[0])};\n"
-    return schema + BY_DAY.sub("", sql).lstrip() + (_by_day(target, column, timescaledb=timescaledb) if column else "")
+    return _schema(target) + BY_DAY.sub("", sql).lstrip() + (_by_day(target, column, timescaledb=timescaledb) if column else "")
+
+
+def like_sql(target: Name, other: Name) -> str:
+    """The DDL of a table with the columns, keys and defaults of another one."""
+    return f"{_schema(target)}CREATE TABLE IF NOT EXISTS {qualified(target)} (LIKE {qualified(other)} INCLUDING ALL);\n"
+
+
+def _schema(target: Name) -> str:
+    return "" if target[0] == "public" else f"CREATE SCHEMA IF NOT EXISTS {quote(target[0])};\n"
 
 
 def _by_day(target: Name, column: str, *, timescaledb: bool) -> str:
@@ -83,6 +92,7 @@ def writer_grants(role: str, options: Sequence[PostgresOptions], existing: Seque
     yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON stockifyd.dead_letters {to}"
     yield f"GRANT SELECT ON stockifyd.day_tables, stockifyd.migrations {to}"
     yield f"GRANT EXECUTE ON FUNCTION stockifyd.ensure_day(regclass, date) {to}"
+    yield from _heartbeat(to)
     tables = [table for each in options for table in each.tables.values() if table.target in existing]
     yield from dict.fromkeys(f"GRANT USAGE ON SCHEMA {quote(table.target[0])} {to}" for table in tables)
     for table in tables:
@@ -98,8 +108,15 @@ def reader_grants(role: str, existing: Sequence[Name]) -> Iterator[str]:
     for schema in dict.fromkeys(["stockifyd", *(schema for schema, _ in existing)]):
         yield f"GRANT USAGE ON SCHEMA {quote(schema)} {to}"
     yield f"GRANT SELECT ON stockifyd.offsets, stockifyd.gaps, stockifyd.dead_letters {to}"
+    yield from _heartbeat(to)
     for target in existing:
         yield f"GRANT SELECT ON {qualified(target)} {to}"
+
+
+def _heartbeat(to: str) -> Iterator[str]:
+    """For whoever looks up on replicas: to see how far they are behind, and to stamp the row that tells it."""
+    yield f"GRANT SELECT ON stockifyd.heartbeat {to}"
+    yield f"GRANT EXECUTE ON FUNCTION stockifyd.beat() {to}"
 
 
 def _temporary(role: str) -> str:

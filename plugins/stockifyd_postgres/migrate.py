@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from stockifyd.api import Secret
 from stockifyd_postgres import ddl
@@ -13,6 +13,7 @@ from stockifyd_postgres.address import Address, resolve
 from stockifyd_postgres.catalogue import Name
 from stockifyd_postgres.connection import Session, Transaction
 from stockifyd_postgres.options import PostgresOptions
+from stockifyd_postgres.reference import Reference
 from stockifyd_postgres.sink import Postgres
 
 LOG = logging.getLogger("stockifyd.migrate")
@@ -28,8 +29,11 @@ class Wishes:
     url: str = ""
     grant_to: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
+    loads: tuple[str, ...] = ()
     accept_database: bool = False
     timescaledb: bool = False
+    like: Mapping[Name, Name] = field(default_factory=dict)
+    """Tables that do not ship with stockifyd and are made all the same, as these are."""
 
 
 def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
@@ -38,7 +42,7 @@ def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
     parts = ["BEGIN;", ddl.BASE]
     if wishes.timescaledb:
         parts.append("CREATE EXTENSION IF NOT EXISTS timescaledb;")
-    made = ddl.steps(options, timescaledb=wishes.timescaledb)
+    made = ddl.steps(options, timescaledb=wishes.timescaledb, like=wishes.like)
     for step in made:
         record = f"INSERT INTO stockifyd.migrations (name) VALUES ('{step.name}') ON CONFLICT DO NOTHING;"  # noqa: S608 - a file's name
         parts += [f"-- {step.name}", step.sql.rstrip(), record, ""]
@@ -48,7 +52,7 @@ def script(sinks: Sequence[Postgres], wishes: Wishes) -> str:
 
 async def migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
     """Migrate each database that the sinks write to, in a transaction each; answers with what to tell."""
-    told: list[str] = []
+    told, references = list[str](), [Reference.read(asked) for asked in wishes.loads]
     places: dict[Address, list[Postgres]] = {}
     for sink in sinks:
         places.setdefault(owner_address(sink.config, wishes.url), []).append(sink)
@@ -57,6 +61,7 @@ async def migrate(sinks: Sequence[Postgres], wishes: Wishes) -> list[str]:
         try:
             async with session.transaction() as transaction:
                 told += await apply(transaction, group, wishes)
+                told += [await reference.load(transaction) for reference in references]
                 await transaction.commit()
         finally:
             await session.close()
@@ -71,7 +76,7 @@ async def apply(transaction: Transaction, sinks: Sequence[Postgres], wishes: Wis
     await transaction.execute(ddl.BASE)
     timescaledb = await _timescaledb(transaction)
     new = []
-    for step in ddl.steps(options, timescaledb=timescaledb):
+    for step in ddl.steps(options, timescaledb=timescaledb, like=wishes.like):
         await transaction.execute(step.sql)
         if await transaction.execute(RECORD, step.name):
             new.append(f"  {step.name}")

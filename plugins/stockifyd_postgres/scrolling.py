@@ -125,12 +125,11 @@ class DayReading:
                 await self._begin_again()
 
     async def _broken(self, error: StockifydError) -> None:
-        """Wait a little, and begin again where we are: at another server, if there is one."""
+        """Wait a little, and begin again where we are, at another server if there is one."""
         if not self._failures:
             self._log.warning("%s; reading on when it can be", error.reason)
         self._failures += 1
-        if isinstance(error, Unavailable):
-            self._places.turn()
+        self._places.turn()  # also what a replica's replay cancelled may go well at another
         await self._begin_again()
         await asyncio.sleep(min(0.1 * 2**self._failures, LONGEST_PAUSE_SECS, TURN_SECS))
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from stockifyd.api import Batch, LedgerSink, Message, Partition, Receipt, Span, Tables
+from msgspec.structs import replace
+
+from stockifyd.api import Batch, Drift, LedgerSink, Message, Partition, Receipt, Span, Tables
 from stockifyd_postgres.options import PostgresOptions
 
 if TYPE_CHECKING:  # imported when the sink works: `stockifyd validate` imports this module, and twenty more take their time
@@ -30,6 +32,14 @@ class Postgres(LedgerSink[PostgresOptions]):
 
     def wants(self) -> Tables:
         return {name: table.columns for name, table in self.config.tables.items()}
+
+    @classmethod
+    def into(cls, config: PostgresOptions, schema: str) -> PostgresOptions:
+        """Tables of the same names in that schema of the same database."""
+        tables = {name: replace(table, into=f"{schema}.{table.target[1]}") for name, table in config.tables.items()}
+        if same := [table.into for name, table in tables.items() if table.target == config.tables[name].target]:
+            raise Drift(f"{same[0]!r} is where the pipeline writes already", hint="name another schema")
+        return replace(config, tables=tables)
 
     async def open(self) -> None:
         await self.store.open()

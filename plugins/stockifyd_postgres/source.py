@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from stockifyd.api import Claims, Context, Message, Partition, Source
 from stockifyd_postgres.checkpoint_file import CheckpointFile
@@ -35,6 +38,17 @@ class PostgresSource(Source[PostgresSourceOptions]):
         self._reading: DayReading | None = None
         self._is_paused = False
         self._behind: Mapping[Partition, int] = {}
+
+    @classmethod
+    def between(cls, config: PostgresSourceOptions, start: datetime, end: datetime, consumer: str) -> PostgresSourceOptions:
+        """With a checkpoint of its own."""
+        checkpoint = config.checkpoint and f"{config.checkpoint}.{consumer}"
+        return msgspec.structs.replace(config, start=start, end=end, consumer=consumer, checkpoint=checkpoint)
+
+    @property
+    def consumer(self) -> str:
+        """As the options say, else the pipeline's name."""
+        return self.config.consumer or self.context.pipeline
 
     @cached_property
     def places(self) -> Places:

@@ -66,6 +66,9 @@ class PostgresSourceOptions(ConnectionOptions, frozen=True, kw_only=True):
             examples=["/var/lib/stockifyd/historical.checkpoint"],
         ),
     ] = None
+    consumer: Annotated[
+        str, Meta(description="Who reads, as ledgers file it; default: the pipeline's name. Another one begins at `from`.")
+    ] = ""
     statement_timeout_ms: Annotated[
         Milliseconds, Meta(description="The time one fetch has; the first one of a day may have to sort it.")
     ] = 600_000

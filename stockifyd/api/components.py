@@ -103,6 +103,14 @@ class Sink(Component[C]):
         """The tables that the options name, with the columns they name (none: all). Static: `validate` asks."""
         return {}
 
+    @classmethod
+    def into(cls, config: C, schema: str) -> C | None:  # noqa: ARG003  a sink that has schemas reads them
+        """The options with which the same tables go into another schema; None where there is no such thing. `replay` asks.
+
+        Static. May raise Drift where that is no other place, ValueError where it cannot be a schema's name.
+        """
+        return None
+
 
 class LedgerSink(Sink[C]):
     """A sink that stores progress with the rows, in one transaction: exactly once."""
@@ -169,6 +177,15 @@ class Source(Component[C]):
     def consumer(self) -> str:
         """Who reads, as a ledger files it: by default the pipeline's name; Kafka's is its group."""
         return self.context.pipeline
+
+    @classmethod
+    def between(cls, config: C, start: datetime, end: datetime, consumer: str) -> C | None:  # noqa: ARG003  as in Sink.into
+        """The options with which only what lies from `start` to before `end` is read, and then it ends; None if it cannot.
+
+        Who reads by them is `consumer`: a reader of its own, that owns nothing of the first one's, and goes on where it was when
+        the same is asked again. Static: `replay` asks.
+        """
+        return None
 
     @abstractmethod
     def read(self, claims: Claims) -> AsyncIterator[Sequence[Message]]:

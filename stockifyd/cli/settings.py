@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "stockifyd.cli.plan:plan",
     "plugins": "stockifyd.cli.plugins:plugins",
     "reload": "stockifyd.cli.reload:reload",
+    "replay": "stockifyd.cli.replay:replay",
     "resume": "stockifyd.cli.operate:resume",
     "run": "stockifyd.cli.run:run",
     "schema": "stockifyd.cli.schema:schema",

@@ -63,6 +63,11 @@ class Pipeline:
         return self._life.is_well
 
     @property
+    def was_stopped(self) -> bool:
+        """Whether `stop` was called: if it ended, then perhaps before its source had."""
+        return self._life.is_stopping
+
+    @property
     def trouble(self) -> StockifydError | None:
         """Why it is halted, if it is."""
         return self._life.trouble

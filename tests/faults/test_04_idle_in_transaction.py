@@ -33,7 +33,7 @@ async def _frozen_before_commit(on: Scene, proxy: PostgresProxy) -> Worker:
     proxy.hold(after(swap, commit))
     await eventually(lambda: proxy.holds)
     sleeper.freeze()
-    assert await on.bed.sql(IDLE) == "1"
+    assert int(await on.bed.sql(IDLE)) >= 1  # a reader of snapshots may be between two questions
     return sleeper
 
 

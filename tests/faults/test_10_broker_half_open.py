@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from faults.conftest import Sight, long_form
 from kit.bed import Bed, scene
@@ -15,19 +11,6 @@ from kit.kafka import KafkaServer
 from kit.proxy import FaultProxy
 
 STALL_SECS = 3.0
-
-
-@pytest.fixture
-async def proxied(tmp_path: Path) -> AsyncIterator[tuple[KafkaServer, FaultProxy]]:
-    """A broker that workers reach through a proxy alone, and the feed without it."""
-    server = KafkaServer(tmp_path / "kafka")
-    async with FaultProxy(server.port) as proxy:
-        server.advertised_port = proxy.port
-        try:
-            await asyncio.to_thread(server.start)
-            yield server, proxy
-        finally:
-            await asyncio.to_thread(server.stop)
 
 
 @long_form

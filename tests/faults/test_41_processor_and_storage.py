@@ -13,9 +13,11 @@ from typing import Any
 from faults.conftest import Sight
 from kit.bed import Bed
 from kit.fixtures_bed import MakeBed
+from kit.kafka import KafkaServer
 from kit.kafka_topics import committed, create_topic, end_offsets, read_all
 from kit.market import INSTRUMENTS, NO_ANSWER, answers, enriched, stored, write_spec
 from kit.massacre import at_work, massacre
+from kit.proxy import FaultProxy
 from kit.stream import Copy, Stream, copies, unlike
 from kit.worker import Worker
 from stockifyd_optionchain.simulator import Produced
@@ -25,17 +27,23 @@ STORED_SECS = 120.0
 
 
 async def test_the_table_is_exact_across_both(
-    make_bed: MakeBed, sight: Sight, chance: random.Random, fault_secs: float, seed: int
+    make_bed: MakeBed,
+    sight: Sight,
+    chance: random.Random,
+    fault_secs: float,
+    proxied: tuple[KafkaServer, FaultProxy],
 ) -> None:
     """Every row of every chain is in the tables once, as it was answered, though the topic between them has chains twice."""
-    async with platform(make_bed(keyed=True, on_conflict="ignore", source={"membership": "static"})) as on:
-        stream = Stream(on.bed.kafka.direct, on.raw, on.bed.partitions, answers(seed, strikes=STRIKES, bad_every=BAD_EVERY))
+    kafka, link = proxied
+    async with platform(make_bed(kafka=kafka, keyed=True, on_conflict="ignore", source={"membership": "static"})) as on:
+        seed = on.bed.seed
+        stream = Stream(kafka.direct, on.raw, on.bed.partitions, answers(seed, strikes=STRIKES, bad_every=BAD_EVERY))
         await asyncio.gather(*map(at_work, on.bed.workers))
         async with stream.flowing(RATE):
-            deaths = await massacre(on.bed.workers, chance, secs=fault_secs)
+            deaths = await massacre(on.bed.workers, chance, secs=fault_secs, link=link)
         await on.settled(stream)
         good = {place: one for place, one in stream.sent.items() if one.value != NO_ANSWER}
-        made = copies(await read_all(on.bed.kafka.direct, on.bed.topic))
+        made = copies(await read_all(kafka.direct, on.bed.topic))
         faults = [*unlike(made, good), *await on.dead(stream.sent.keys() - good.keys()), *await on.bed.objections()]
         faults += await unlike_tables(on.bed, good.values())
         assert not faults, f"seed {seed}, {len(faults)} faults: {faults[:10]}\n{on.bed.last_words}"
@@ -59,10 +67,11 @@ class Platform:
         for instance in (1, 2):
             log = self.bed.folder / f"processor-{instance}.log"
             self.bed.workers.append(Worker(spec, log, settings=settings, instance=(instance, 2)).start())
-            self.bed.worker(instance, 2)
+            self.bed.worker(instance, 2, brokers=self.bed.kafka.direct)
 
     def _placed(self, spec: dict[str, Any]) -> None:
-        spec["source"] |= {"topics": [self.raw], "group": self.group, "membership": "static"}
+        source = {"brokers": self.bed.kafka.direct, "topics": [self.raw], "group": self.group, "membership": "static"}
+        spec["source"] |= source  # the sink's way goes through the proxy
         spec["sinks"][0]["topic"] = self.bed.topic
         spec["delivery"]["dead_letters"]["sink"]["topic"] = self.grave
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kit.kafka import KafkaServer
 from kit.pgbouncer import PgBouncer
 from kit.postgres import PostgresServer
 from kit.postgres_replica import PostgresReplica
+from kit.proxy import FaultProxy
 
 MakeBed = Callable[..., Bed]
 
@@ -48,6 +50,19 @@ def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def proxied(tmp_path: Path) -> AsyncIterator[tuple[KafkaServer, FaultProxy]]:
+    """A broker that workers reach through a proxy alone, and the feed without it."""
+    server = KafkaServer(tmp_path / "kafka")
+    async with FaultProxy(server.port) as proxy:
+        server.advertised_port = proxy.port
+        try:
+            await asyncio.to_thread(server.start)
+            yield server, proxy
+        finally:
+            await asyncio.to_thread(server.stop)
 
 
 @pytest.fixture

@@ -7,22 +7,34 @@ import random
 import time
 from collections.abc import Sequence
 
+from kit.proxy import FaultProxy
 from kit.worker import Worker
 
 LEAST = 4
 PATIENCE_SECS = 90.0
+COMMIT_SECS = 1.0
+"""How often offsets are committed to Kafka."""
 
 
-async def massacre(workers: Sequence[Worker], chance: random.Random, *, secs: float) -> int:
-    """Kill one or several, start them again, mostly let them come to work, and so on for so long; answers with the deaths."""
+async def massacre(workers: Sequence[Worker], chance: random.Random, *, secs: float, link: FaultProxy | None = None) -> int:
+    """Kill one or several, start them again, mostly let them come to work, and so on for so long; answers with the deaths.
+
+    What goes through `link` before a kill may be lost on its way, long enough for a commit to be due.
+    """
     until, deaths, rounds = time.monotonic() + secs, 0, 0
     while rounds < LEAST or time.monotonic() < until:
         if chance.random() < 0.8:  # else they die while they start
             await asyncio.gather(*map(at_work, workers))
         await asyncio.sleep(chance.uniform(0, 1.0))
         victims = chance.sample(workers, chance.randint(1, len(workers) - 1))
+        if link is not None and chance.random() < 0.5:
+            link.swallow = True
+            await asyncio.sleep(chance.uniform(COMMIT_SECS, 2 * COMMIT_SECS))
         for victim in victims:
             victim.kill()
+        if link is not None:
+            link.reset_links()
+            link.swallow = False
         await asyncio.sleep(chance.uniform(0, 0.3))
         for victim in victims:
             victim.start()

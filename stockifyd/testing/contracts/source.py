@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from stockifyd.api import Message, Source
+from stockifyd.api import Message, Source, configure
 from stockifyd.testing.claims import MemoryClaims
 from stockifyd.testing.contracts.extremes import BODIES as EXTREMES
 from stockifyd.testing.contracts.source_hooks import BODIES, by_partition
 from stockifyd.testing.contracts.source_trouble import SourceTrouble
 from stockifyd.testing.facts import fact, settle
+from stockifyd.testing.making import make_context
 
 R = TypeVar("R", bound=Source[Any])
 
@@ -133,6 +135,15 @@ class SourceContract(SourceTrouble[R]):
     def test_somebody_reads(self, tmp_path: Path) -> None:
         """`consumer` names who reads, without opening."""
         assert self.make(tmp_path).consumer
+
+    def test_an_interval_is_read_by_another(self, tmp_path: Path) -> None:
+        """Options for an interval are another consumer's, by the name that was asked for, and equal when asked for again."""
+        kind, (start, end) = self.kind(), (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
+        config = configure(kind, self.options(tmp_path))
+        found = kind.between(config, start, end, "another")
+        if found is None:
+            pytest.skip("the source reads no intervals")
+        assert ("another", found) == (kind(found, make_context(kind.type)).consumer, kind.between(config, start, end, "another"))
 
     @fact
     async def test_bytes_as_they_came(self, tmp_path: Path) -> None:

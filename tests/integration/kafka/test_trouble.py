@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -219,6 +220,29 @@ async def test_a_broker_that_swallows_is_connected_anew(bench: Any, own: KafkaSe
         await produce(bench.direct, bench.topic, [b"b"])
         assert await bench.stored(ledger, 2, task) == [b"a", b"b"]
         await eventually(lambda: bench.sources[-1]._keeper.member is not before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+async def test_what_it_began_ends_with_it(bench: Any, own: KafkaServer, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A broker that has gone or is silent: commits under way, fetches, heartbeats and connections go with the source."""
+    bench.kafka = own
+    await bench.topic_with(1)
+    await produce(bench.direct, bench.topic, [b"a"])
+    before, source = asyncio.all_tasks(), bench.source()
+    await source.open()
+    reading = source.read(bench.ledger())
+    while not (found := await anext(reading)):
+        pass
+    await asyncio.to_thread(getattr(own, fault))
+    offsets = {found[0].position.partition: 1}
+    await asyncio.gather(source.commit(offsets), source.commit(offsets))
+    await reading.aclose()
+    await source.close()
+    own.thaw()
+    await eventually(lambda: asyncio.all_tasks() <= before)
+    gc.collect()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 @pytest.mark.slow

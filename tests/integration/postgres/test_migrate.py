@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from kit.fixtures_postgres import READER, WRITER, Database
 from kit.postgres_sink import components, make_sink, now
+from stockifyd.api import Drift
 from stockifyd_postgres.commands import migrate_command
 
 BOTH = {
@@ -115,7 +116,7 @@ def test_the_printed_script_does_the_same(database: Database, spec: str, monkeyp
     script = invoke(database, spec, "--print").output
     database.sql(script)
     database.sql(script)
-    assert database.sql("SELECT count(*) FROM stockifyd.migrations") == "6"
+    assert database.sql("SELECT count(*) FROM stockifyd.migrations") == "7"
     assert database.sql(f"SELECT has_table_privilege('{WRITER}', 'option_contracts', 'INSERT, UPDATE')") == "t"
 
 
@@ -157,3 +158,20 @@ def test_the_view_sums_over_expiries(database: Database, spec: str) -> None:
     )
     found = database.sql("SELECT symbol_id, total_call_oi, total_put_oi, pcr_ratio, expiries FROM symbol_snapshots ORDER BY 1")
     assert found.splitlines() == ["1|40|60|1.5|2", "2|0|40||1"]
+
+
+def test_into_another_schema(database: Database, spec: str) -> None:
+    """What ships is made there by days, what does not is made like the pipeline's own; a second run has nothing to make."""
+    tables = {**BOTH, "quotes": {"into": "quotes"}}
+    database.sql("CREATE TABLE quotes (at timestamptz PRIMARY KEY, price double precision NOT NULL)")
+    invoke(database, spec, "--url", database.owner_url, tables=tables)
+    said = [invoke(database, spec, "--url", database.owner_url, "--into", "again", tables=tables).output for _ in range(2)]
+    assert ("tables/again.quotes" in said[0], 1) == (True, len(said[1].splitlines()))
+    there = (
+        "SELECT relname FROM pg_class WHERE relnamespace = 'again'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+    )
+    wanted = ["instruments", "market_snapshots", "option_contracts", "quotes"]
+    assert wanted == database.sql(f"{there} ORDER BY relname").splitlines()
+    assert "t" == database.sql(f"SELECT has_table_privilege('{WRITER}', 'again.quotes', 'INSERT')")
+    with pytest.raises(Drift, match="writes already"):
+        invoke(database, spec, "--into", "public")

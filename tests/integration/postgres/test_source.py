@@ -193,6 +193,24 @@ async def test_a_lost_connection_is_ridden_out(quotes: Database) -> None:
     assert (8, 8) == (len(found), len({message.position for message in found}))
 
 
+async def test_a_cursor_that_nobody_reads_is_closed(quotes: Database) -> None:
+    """Paused for a while, no transaction of ours is open; resumed, each message comes once."""
+    source = make(PostgresSource, **options_of(quotes.direct_url, message="row", read_max_rows=1))
+    held = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{quotes.name}' AND state LIKE 'idle in transaction%'"
+    found, counts = list[Message](), list[str]()
+    await source.open()
+    async for part in source.read(MemoryClaims()):
+        found += part
+        if len(found) == 3 and counts[-1:] != ["0"]:
+            source.pause()
+            counts.append(await asyncio.to_thread(quotes.sql, held))
+            if counts[-1] == "0":
+                source.resume()
+        assert len(counts) < 100, "it is never closed"
+    await source.close()
+    assert ("1", 8, 8) == (counts[0], len(found), len({message.position for message in found}))
+
+
 async def test_a_replica_that_is_behind_is_waited_for(own_database: Database, replica: PostgresReplica) -> None:
     """Rows before `to` that it has not replayed yet are not left out: it is unavailable until it has them."""
     own_database.sql(QUOTES)
