@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from stockifyd.api import Component, LoadSpec, hookimpl
+from stockifyd_postgres.audit_command import audit_command
 from stockifyd_postgres.commands import dlq_command, migrate_command
 from stockifyd_postgres.lookup import Lookup
 from stockifyd_postgres.sink import Postgres
@@ -20,4 +21,4 @@ def stockifyd_components() -> list[type[Component[Any]]]:
 
 @hookimpl
 def stockifyd_commands(load: LoadSpec) -> list[click.Command]:
-    return [migrate_command(load), dlq_command(load)]
+    return [migrate_command(load), dlq_command(load), audit_command]

@@ -116,7 +116,7 @@ def test_the_printed_script_does_the_same(database: Database, spec: str, monkeyp
     script = invoke(database, spec, "--print").output
     database.sql(script)
     database.sql(script)
-    assert database.sql("SELECT count(*) FROM stockifyd.migrations") == "6"
+    assert database.sql("SELECT count(*) FROM stockifyd.migrations") == "7"
     assert database.sql(f"SELECT has_table_privilege('{WRITER}', 'option_contracts', 'INSERT, UPDATE')") == "t"
 
 
