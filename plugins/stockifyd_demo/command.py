@@ -55,10 +55,16 @@ def demo(spec: str, interval_secs: float, *, stay: bool) -> None:
     "--interval-secs",
     default=3.0,
     show_default=True,
-    type=click.FloatRange(1, 60),
+    type=click.FloatRange(1, 15),
     help="Between two polls of one expiry.",
 )
-@click.option("--secs", default=40.0, show_default=True, type=click.FloatRange(10, 3600), help="How long is polled.")
+@click.option(
+    "--secs",
+    default=40.0,
+    show_default=True,
+    type=click.FloatRange(10, 3600),
+    help="How long is polled, at the least: until a minute of the clock is whole, by which an audit counts.",
+)
 @click.option(
     "--kill",
     "victim",

@@ -14,6 +14,7 @@ import asyncpg
 from stockifyd.api import StockifydError
 from stockifyd_demo import polled
 from stockifyd_demo.daemons import Daemons
+from stockifyd_demo.market import whole_minute_at
 from stockifyd_demo.screen import Screen
 
 RAW = "market.raw"
@@ -31,9 +32,10 @@ BEGINNING = 'SELECT min("timestamp") FROM option_contracts'
 
 
 class Wanted(NamedTuple):
-    """How long is polled, and who is killed."""
+    """How long is polled, at the least, and how often; and who is killed."""
 
     secs: float
+    interval_secs: float
     victim: str
 
 
@@ -50,11 +52,11 @@ class Course:
         for name in AT_WORK:
             self._daemons.start(name)
         await self._until(lambda: min(self._stored) > 0)
-        began = time.monotonic()
+        began, whole = time.monotonic(), whole_minute_at(time.time(), wanted.interval_secs)
         self._screen.tell("the first chains have come through: polled, made canonical, stored and analysed")
         await self._until(lambda: time.monotonic() - began > KILL_AT * wanted.secs)
         await self._kill(wanted.victim)
-        await self._until(lambda: time.monotonic() - began > wanted.secs)
+        await self._until(lambda: time.monotonic() - began > wanted.secs and time.time() > whole)
         await self._drain()
         await self._export(export)
         self._screen.show(self._daemons, at_once=True)

@@ -59,11 +59,11 @@ class Screen:
 
 
 def _row(one: Daemon) -> str:
-    head = f"{one.name:<12}{one.state:<12}{one.count('messages_delivered'):>10,}"
-    rows = sum(one.status.get("rows", {}).values())
-    if not one.is_running:
-        return f"{head}{'-':>12}{rows:>12,}{'-':>10}{'-':>7}"
-    return f"{head}{_rate(one, 'messages'):>12,.1f}{rows:>12,}{_rate(one, 'rows'):>10,.0f}{_lag(one):>7}"
+    head = f"{one.name:<12}{one.state:<12}"
+    if not one.is_running:  # what it said last is not how far it came
+        return f"{head}{'-':>10}{'-':>12}{'-':>12}{'-':>10}{'-':>7}"
+    messages, rows = one.count("messages_delivered"), sum(one.status.get("rows", {}).values())
+    return f"{head}{messages:>10,}{_rate(one, 'messages'):>12,.1f}{rows:>12,}{_rate(one, 'rows'):>10,.0f}{_lag(one):>7}"
 
 
 def _short(one: Daemon) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,11 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
-from stockifyd_demo import polled, reckoning
+from stockifyd_demo import market, polled, reckoning
 from stockifyd_demo.children import STOCKIFYD, Children, failed
 from stockifyd_demo.course import RAW, Course, Wanted
 from stockifyd_demo.daemons import Daemons
+from stockifyd_demo.polled import Chain
 from stockifyd_demo.screen import Screen
 from stockifyd_demo.servers import Postgres, Server, create_topic, start_kafka, start_postgres
 from stockifyd_demo.stage import Stage
@@ -27,15 +28,8 @@ SHOWN = 8
 PARTITIONS = 12
 TOPICS = {RAW: PARTITIONS, "market.enriched": PARTITIONS, "market.analytics": PARTITIONS, "market.dead": 1}
 VENDOR_SECS = 60.0
+AUDIT_SECS = 60  # of the first minute only the end was polled
 EXPORT = "options.csv"
-CALENDAR = """version: 1
-name: the demo's market, which never closes
-timezone: Asia/Kolkata
-known_from: 2000-01-01
-known_until: 2099-12-31
-weekdays: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]
-hours: [{open: 00:00, close: 24:00}]
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +66,13 @@ async def tell_whole(wishes: WholeWishes, children: Children) -> int:
         await _tables(stage, children, wishes.pipelines, ground)
         stage.scene("Five daemons: stockifyd run, of the pipelines that ship")
         export = children.folder / EXPORT
-        await Course(Screen(stage), daemons, connection, ground.kafka.address).run(Wanted(wishes.secs, wishes.victim), export)
+        wanted = Wanted(wishes.secs, wishes.interval_secs, wishes.victim)
+        await Course(Screen(stage), daemons, connection, ground.kafka.address).run(wanted, export)
         stage.scene("Audit: is every chain that was polled in each place, once?")
-        is_right = await _audit(stage, connection, daemons, ground.kafka.address, export)
+        chains = await polled.chains(ground.kafka.address, RAW)
+        is_right = await _reckon(stage, connection, ground.kafka.address, chains, export)
+        if chains:
+            await _audit(stage, children, ground, chains)
         stage.line("")
         stage.line(f"Done in {time.monotonic() - began:.0f} s.")
     return 0 if is_right else 1
@@ -104,8 +102,6 @@ async def _start_vendor(children: Children, interval_secs: float) -> Server:
 
 def _environment(ground: Ground, wishes: WholeWishes, folder: Path) -> dict[str, str]:
     """What leads the pipelines that ship to these servers."""
-    calendar = folder / "calendar.yaml"
-    calendar.write_text(CALENDAR)
     database = urlsplit(ground.postgres.url)
     return {
         "DATABASE_URL": ground.postgres.url,
@@ -117,7 +113,7 @@ def _environment(ground: Ground, wishes: WholeWishes, folder: Path) -> dict[str,
         "UPSTOX_URL": f"http://{ground.vendor.address}",
         "UPSTOX_REQUESTS_IN_HALF_AN_HOUR": "1000000",  # a vendor on loopback counts none
         "POLL_INTERVAL_SECS": str(wishes.interval_secs),
-        "CALENDAR_FILE": str(calendar),
+        "CALENDAR_FILE": str(market.always_open(folder)),
         "INSTRUMENTS_FILE": str(_instruments(wishes.pipelines).resolve()),
         "STOCKIFYD_RUNTIME": str(folder),  # a killed daemon leaves its control socket, which goes with the rest
         "XDG_STATE_HOME": str(folder),
@@ -140,15 +136,24 @@ async def _tables(stage: Stage, children: Children, pipelines: Path, ground: Gro
         stage.line(await children.complete(f"migrate {name}", command, environment=environment))
 
 
-async def _audit(stage: Stage, connection: asyncpg.Connection, daemons: Daemons, brokers: str, export: Path) -> bool:
+async def _audit(stage: Stage, children: Children, ground: Ground, chains: Sequence[Chain]) -> None:
+    """What an operator would ask; StockifydError where a chain is missing, or not whole."""
+    day, calendar = market.session(children.folder, chains)
+    audit = ["audit", str(day), "--every-secs", str(AUDIT_SECS), "--deep"]
+    stage.line("")
+    stage.line(f"stockifyd {' '.join(audit)}")
+    command = [*STOCKIFYD, *audit, "--calendar", str(calendar)]
+    stage.line(await children.complete("audit", command, environment={"DATABASE_URL": ground.postgres.url}))
+
+
+async def _reckon(stage: Stage, connection: asyncpg.Connection, brokers: str, chains: Sequence[Chain], export: Path) -> bool:
     counts = {topic: await polled.count(brokers, topic) for topic in TOPICS}
-    chains = await polled.chains(brokers, RAW)
     found = await reckoning.find(connection, export)
     options = sum(one.options for one in chains)
     stage.table(("place", "chains", "rows"), list(_places(counts, found)))
     wrong = list(reckoning.differences(chains, found))
-    if (delivered := daemons["ingestion"].count("messages_delivered")) > len(chains):
-        wrong.append(f"{RAW} has {len(chains)} records, and ingestion has delivered {delivered}")
+    if not chains:
+        wrong.append("nothing was polled")
     if counts["market.dead"]:
         wrong.append(f"{counts['market.dead']} dead letters in market.dead")
     if missing := max(0, len(chains) - counts["market.analytics"]):
