@@ -67,7 +67,7 @@ class Course:
         patience = time.monotonic() + IN_HAND_SECS
         await self._until(lambda: victim.count("lag") > 0 or time.monotonic() > patience, every_secs=0.02)
         lag, child = victim.count("lag"), self._daemons.kill(name)
-        self._screen.tell(f"kill -9 {child.pid}: {name} is gone, with {lag} chains not delivered; the others go on")
+        self._screen.tell(f"kill -9 {child.pid}: {name} is gone; chains it had not delivered: {lag}; the others go on")
         gone = time.monotonic()
         await self._until(lambda: time.monotonic() - gone > DOWN_SECS)
         child = self._daemons.start(name)
