@@ -16,6 +16,7 @@ from kit.ports import free_port
 from kit.postgres import PASSWORD, PostgresServer, own, program, servant
 
 PoolMode = Literal["session", "transaction", "statement"]
+ADMIN_SECS = 60
 
 
 def bouncer() -> str:
@@ -23,9 +24,6 @@ def bouncer() -> str:
     if found := shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])):
         return found
     raise RuntimeError("pgbouncer is not found\n  HINT: apt-get install pgbouncer")
-
-
-ADMIN_SECS = 60
 
 
 class PgBouncer:
