@@ -4,13 +4,16 @@ BIN := .venv/bin
 CODE := stockifyd plugins tests bench examples hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types format schema bench faults soak mutate packages clean
+.PHONY: help demo demo-platform test lint types format schema bench faults soak mutate packages clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1|/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1|/p' Makefile | column -t -s '|'
 
 demo: .venv/demo ## the storage pipeline on servers of its own, with a worker killed; STAY=1: until Ctrl-C
 	@$(BIN)/python -m stockifyd demo $(if $(STAY),--stay) $(ARGS)
+
+demo-platform: .venv/platform ## all five pipelines, from a vendor's API to a file, one killed; ARGS="--kill storage"
+	@$(BIN)/python -m stockifyd demo-platform $(ARGS)
 
 test: packages lint types ## what CI runs: lint, types, then all tests on real servers; JOBS=1, ARGS="-k ledger"
 	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile $(ARGS)
@@ -55,10 +58,15 @@ clean: ## take away .venv, caches and builds
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
+.venv/platform: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
+	@echo "installing stockifyd, the demo's servers and what greeks need into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,greeks]'
+	@touch $@ .venv/demo
+
 .venv/dev: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
 	@echo "installing stockifyd and what tests need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
-	@touch $@ .venv/demo
+	@touch $@ .venv/demo .venv/platform
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

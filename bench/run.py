@@ -19,6 +19,7 @@ from typing import Any
 import daemon
 import export
 import failover
+import ingestion
 import instances
 import latency
 import stages
@@ -152,6 +153,18 @@ def exports(at: Bed, asked: argparse.Namespace) -> list[str]:
     return [f"### (h) Export into a file of CSV, through PgBouncer\n\n{told}\n\n{_lines(HEAD, rows)}"]
 
 
+def polls(at: Bed, asked: argparse.Namespace) -> list[str]:
+    """Symbols polled a second by one instance."""
+    rows: Rows = []
+    for topic, symbols in (("polled", 200), ("polled_twice", 400)):
+        seen = ingestion.measure(at, topic, symbols, min(asked.secs, 30))
+        there, cpu = f"{seen.stored} of {seen.due}", f"{100 * seen.cpu:.0f}"
+        rows.append((str(symbols), f"{seen.answer_kb:.0f}", there, cpu, f"{seen.peak_mib:.0f}"))
+        say(" ".join(rows[-1]))
+    head = ("symbols a second", "kB an answer", "in Kafka, of those due", "% of a core", "peak RSS, MiB")
+    return [_table("One instance that polls a vendor into Kafka", head, rows)]
+
+
 FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
     "loads": loads,
     "stages": cpu_stages,
@@ -162,6 +175,7 @@ FIGURES: dict[str, Callable[[Bed, argparse.Namespace], list[str]]] = {
     "idle": idlers,
     "ready": readiness,
     "export": exports,
+    "ingestion": polls,
 }
 
 

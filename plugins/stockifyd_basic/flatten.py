@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
-from stockifyd.api import Batch, Config, Context, Message, Reject, Row, Tables, Transform
+from stockifyd.api import Batch, Config, Context, Message, Reject, Row, Table, Tables, Transform
 from stockifyd_basic.decoding import value_of
 from stockifyd_basic.paths import Path
 from stockifyd_basic.typed import Cell, Typed
@@ -78,7 +78,10 @@ class Flatten(Transform[FlattenOptions]):
 
     def apply(self, batch: Batch) -> Batch:
         """Add the table."""
-        return batch.flatten(self.config.table, tuple(self.config.columns), self._rows)
+        columns = tuple(self.config.columns)
+        if self._typed is not None and (rows := self._typed.one_each(batch.messages)) is not None:
+            return batch.with_table(self.config.table, Table(columns, rows, list(range(1, len(rows) + 1))))
+        return batch.flatten(self.config.table, columns, self._rows)
 
     def tables(self, before: Tables) -> Tables:
         """Those that come in, and this one."""

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import astuple
 
-from stockifyd.api import Row
+from stockifyd.api import Message, Row
 from stockifyd_basic.paths import Path
 from stockifyd_basic.values import INT4, INT8, ColumnType
 
@@ -70,6 +70,19 @@ class Typed:
         placed = [*above, *below]
         return cls(root, cells, [placed.index(at) for at in range(len(cells))], has_items=each is not None)
 
+    def one_each(self, messages: Sequence[Message]) -> list[Row] | None:
+        """A row of each message, all at a time; None where they have lists, or anything is amiss with any: one by one, then."""
+        if self._has_items:
+            return None
+        decode = self._decoder.decode
+        try:
+            rows = [astuple(decode(message.raw)) for message in messages if message.value is None and message.raw.isascii()]
+        except NOT_TAKEN:
+            return None
+        if len(rows) < len(messages):
+            return None
+        return self._finished(list(map(self._ordered, rows)) if self._ordered is not None else rows)
+
     def rows(self, raw: bytes) -> list[Row] | None:
         """The rows, equal to those of the plain way."""
         try:
@@ -93,8 +106,12 @@ class Typed:
             for row in rows:
                 if (text := row[at]) is not None and not (text.isascii() and "\0" not in text):
                     return None
-        for at in self._times:
-            rows = [row if _is_utc(row[at]) else (*row[:at], row[at].astimezone(UTC), *row[at + 1 :]) for row in rows]
+        try:
+            for at in self._times:
+                if any((time := row[at]) is not None and time.tzinfo is not UTC for row in rows):
+                    rows = [row if _is_utc(row[at]) else (*row[:at], row[at].astimezone(UTC), *row[at + 1 :]) for row in rows]
+        except OverflowError:  # near the first year, or the last
+            return None
         return rows
 
 

@@ -17,7 +17,10 @@ from stockifyd.api import StockifydError
 
 STOCKIFYD = (sys.executable, "-P", "-m", "stockifyd")  # -P: nothing of the current folder is imported in its place
 NOISE = "GLIBC_"  # the broker's binary looks for a newer C library, and does without
-OURS = ("DATABASE_", "KAFKA_", "STOCKIFYD_", "PG", "INSTANCE_ID", "TOTAL_INSTANCES")
+OURS = (
+    *("DATABASE_", "KAFKA_", "STOCKIFYD_", "PG", "INSTANCE_ID", "TOTAL_INSTANCES"),
+    *("UPSTOX_", "HISTORICAL_", "POLL_INTERVAL_SECS", "CALENDAR_FILE", "INSTRUMENTS_FILE", "RISK_FREE_RATE_PCT"),
+)
 POLL_SECS = 0.02
 
 

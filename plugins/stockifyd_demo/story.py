@@ -47,6 +47,7 @@ async def tell(wishes: Wishes, children: Children) -> int:
         "KAFKA_BOOTSTRAP_SERVERS": kafka.address,
         "KAFKA_MEMBERSHIP": "static",  # noida-db never evicts a member that is not
         "STOCKIFYD_RUNTIME": str(children.folder),  # a killed worker leaves its control socket, which goes with the rest
+        "XDG_STATE_HOME": str(children.folder),
     }
     async with AsyncExitStack() as stack:
         connection = await asyncpg.connect(postgres.url)

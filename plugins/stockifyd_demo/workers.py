@@ -65,13 +65,14 @@ class Workers:
 
     async def statuses(self) -> dict[int, dict[str, Any]]:
         """What each status page says of the pipeline; nothing of one that does not answer (yet)."""
-        answers = await asyncio.gather(*(asyncio.to_thread(_status, worker) for worker in self._workers.values()))
+        answers = await asyncio.gather(*(asyncio.to_thread(status_at, worker.page) for worker in self._workers.values()))
         return {worker.number: answer for worker, answer in zip(self._workers.values(), answers, strict=True) if answer}
 
 
-def _status(worker: Worker) -> dict[str, Any] | None:
+def status_at(page: str) -> dict[str, Any] | None:
+    """What a daemon of one pipeline says of it; nothing where it does not answer (yet)."""
     try:
-        with urllib.request.urlopen(f"{worker.page}status", timeout=2) as answer:  # noqa: S310  our own, on loopback
+        with urllib.request.urlopen(f"{page}status", timeout=2) as answer:  # noqa: S310  our own, on loopback
             first: dict[str, Any] = json.load(answer)[0]
             return first
     except OSError:  # it is being started, or was killed

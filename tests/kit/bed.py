@@ -58,6 +58,9 @@ class Bed:
     sink: Mapping[str, Any] = field(default_factory=dict)
     """Options of the sink that differ from the storage pipeline's."""
 
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What else a worker's environment says."""
+
     def __post_init__(self) -> None:
         self.topic = self.topic or f"market.test.{os.getpid()}.{next(_numbers)}"
 
@@ -118,6 +121,7 @@ class Bed:
         return {
             "KAFKA_BOOTSTRAP_SERVERS": brokers or self.kafka.bootstrap,
             "DATABASE_URL": database_url or self.database.url,
+            **self.environment,
         }
 
     def worker(

@@ -27,7 +27,7 @@ async def massacre(workers: Sequence[Worker], chance: random.Random, *, secs: fl
             await asyncio.gather(*map(at_work, workers))
         await asyncio.sleep(chance.uniform(0, 1.0))
         victims = chance.sample(workers, chance.randint(1, len(workers) - 1))
-        if link is not None and chance.random() < 0.7:
+        if link is not None and chance.random() < 0.5:
             link.swallow = True
             await asyncio.sleep(chance.uniform(COMMIT_SECS, 2 * COMMIT_SECS))
         for victim in victims:

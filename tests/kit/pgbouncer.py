@@ -25,6 +25,9 @@ def bouncer() -> str:
     raise RuntimeError("pgbouncer is not found\n  HINT: apt-get install pgbouncer")
 
 
+ADMIN_SECS = 60
+
+
 class PgBouncer:
     """One pooler on loopback. Every role and database of the server is reachable through it."""
 
@@ -97,7 +100,11 @@ class PgBouncer:
             "-c",
             command,
         ]
-        done = subprocess.run(ask, capture_output=True, text=True, check=False, env={**os.environ, "PGPASSWORD": PASSWORD})
+        environment = {**os.environ, "PGPASSWORD": PASSWORD}
+        try:
+            done = subprocess.run(ask, capture_output=True, text=True, check=False, env=environment, timeout=ADMIN_SECS)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"pgbouncer: {command} took longer than {ADMIN_SECS} s") from error
         if done.returncode:
             raise RuntimeError(f"pgbouncer: {done.stderr.strip()}")
         return done.stdout.strip()

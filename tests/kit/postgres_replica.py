@@ -30,6 +30,14 @@ class PostgresReplica(PostgresServer):
         at = self.primary.sql("SELECT pg_current_wal_lsn()")
         self._until(f"SELECT pg_last_wal_replay_lsn() >= '{at}'", f"the replica did not reach {at}")
 
+    def pause_replay(self) -> None:
+        """What the primary writes from now on comes, and is not seen before `resume_replay`."""
+        self.sql("SELECT pg_wal_replay_pause()")
+        self._until("SELECT pg_get_wal_replay_pause_state() = 'paused'", "the replay was not paused")
+
+    def resume_replay(self) -> None:
+        self.sql("SELECT pg_wal_replay_resume()")
+
     def cut_off(self) -> None:
         """End the streaming for good: what the primary writes from now on is not here, nor will it be."""
         self.sql("ALTER SYSTEM SET primary_conninfo = ''")

@@ -13,8 +13,11 @@ from kit.spoiled import spoiled
 from soak.stage import Stage
 
 CUT_SECS = 20.0
+PAUSE_SECS = 30.0
+"""Longer than a transaction may say nothing (`idle_in_transaction_timeout_ms`)."""
 MOST_SPOILED = 2
 BACKENDS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{WRITER}'"
+ACTIVITY = f"SELECT pid, state, wait_event, query FROM pg_stat_activity WHERE usename = '{WRITER}'"
 MESSAGES = {"COPY": copy_data, "the swap": swap, "COMMIT": commit}
 
 
@@ -87,9 +90,15 @@ async def pooler_killed(on: Stage, chance: random.Random) -> None:
 
 
 async def pooler_paused(on: Stage, chance: random.Random) -> None:
-    await asyncio.to_thread(on.pooler.admin, "PAUSE")
+    """PAUSE waits for transactions that have begun: the worst of them are ended when they have said nothing for a while."""
+    pausing = asyncio.create_task(asyncio.to_thread(on.pooler.admin, "PAUSE"))
+    await asyncio.wait({pausing}, timeout=PAUSE_SECS)
+    waited_for = "" if pausing.done() else await asyncio.to_thread(_busy, on)
     await asyncio.sleep(chance.uniform(0.5, 5))
     await asyncio.to_thread(on.pooler.admin, "RESUME")
+    if waited_for:
+        raise NotHealedError(f"PAUSE waited for more than {PAUSE_SECS:.0f} s, for\n{waited_for}")
+    await pausing
 
 
 async def link_cut_at_copy(on: Stage, chance: random.Random) -> None:
@@ -125,6 +134,11 @@ async def messages_malformed(on: Stage, chance: random.Random) -> None:
         value, _ = on.scene.feed.chain(0)
         way = chance.choice(list(spoiled(value, chance).values()))
         await on.scene.feed.send_bad(way, partition=chance.randrange(on.bed.partitions))
+
+
+def _busy(on: Stage) -> str:
+    servers = on.pooler.admin("SHOW SERVERS")
+    return f"{servers}\nclients\n{on.pooler.admin('SHOW CLIENTS')}\nserver\n{on.bed.database.sql(ACTIVITY)}"
 
 
 async def _cut(on: Stage, chance: random.Random, at: str) -> None:

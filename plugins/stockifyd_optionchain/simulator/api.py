@@ -44,7 +44,7 @@ class UpstoxApi:
             return _error("UDAPI1088", "Invalid date")
         if expiry not in listed.series:
             return _json(b'{"status":"success","data":[]}')
-        return _json(self._answer(listed, expiry))
+        return _json(self.answer(listed, expiry))
 
     async def _contracts(self, request: web.Request) -> web.Response:
         listed = self._listed(request)
@@ -72,8 +72,8 @@ class UpstoxApi:
     def _listed(self, request: web.Request) -> Listed | None:
         return self._board.listed.get(request.query.get("instrument_key", ""))
 
-    def _answer(self, listed: Listed, expiry: date) -> bytes:
-        """The chain now, made once for each instant."""
+    def answer(self, listed: Listed, expiry: date) -> bytes:
+        """The chain now, of an expiry that is listed; made once for each instant."""
         key, number = (listed.underlying.symbol, expiry), self._board.number_after(self._clock() - self._began)
         made = self._shown.get(key)
         if made is None or made[0] != number:

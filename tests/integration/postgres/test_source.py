@@ -18,7 +18,7 @@ from stockifyd.testing import MemoryClaims, SourceContract, make
 from stockifyd_postgres.source import PostgresSource
 
 START = datetime(2026, 11, 23, 23, 59, 57, tzinfo=UTC)
-QUOTES = """CREATE TABLE quotes ("at" timestamptz, symbol_id int, strike double precision, body text,
+QUOTES = """CREATE TABLE quotes ("at" timestamptz, symbol_id int, strike double precision, body bytea,
 PRIMARY KEY (symbol_id, strike, "at")); GRANT SELECT ON quotes TO PUBLIC"""
 
 END_BACKENDS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'stockify_writer'"
@@ -44,13 +44,13 @@ class TestPostgresSource(SourceContract[PostgresSource]):
 
     async def feed(self, tmp_path: Path, bodies: Sequence[bytes]) -> None:
         await asyncio.to_thread(self.database.sql, "TRUNCATE quotes")
-        rows = [f"('{text(START + timedelta(seconds=n))}', 13, {n}, '{body.decode()}')" for n, body in enumerate(bodies)]
+        rows = [f"('{text(START + timedelta(seconds=n))}', 13, {n}, '\\x{body.hex()}')" for n, body in enumerate(bodies)]
         if rows:
             await asyncio.to_thread(self.database.sql, f"INSERT INTO quotes VALUES {', '.join(rows)}")
 
     def body(self, message: Message) -> bytes:
         [row] = json.loads(message.raw)["rows"]
-        return str(row["body"]).encode()
+        return bytes.fromhex(row["body"].removeprefix("\\x"))
 
     def break_it(self, component: PostgresSource) -> None:
         self.database.sql("ALTER TABLE quotes RENAME TO gone")
@@ -110,7 +110,7 @@ async def test_message_by_parts_an_instant(quotes: Database) -> None:
 
 async def test_a_row_is_a_message(quotes: Database) -> None:
     """`message: row` gives bare objects, with the columns in the order in which they are named."""
-    found = await read(quotes, message="row", columns=["strike", "at"], where_in={"symbol_id": [13], "body": ["0"]})
+    found = await read(quotes, message="row", columns=["strike", "at"], where_in={"symbol_id": [13], "body": ["\\x30"]})
     assert [b'{"strike":%d,"at":"2026-11-23T23:59:57+00:00"}' % strike for strike in (100, 200)] == [m.raw for m in found]
 
 
@@ -160,7 +160,7 @@ async def test_what_was_stored_is_recognised(quotes: Database) -> None:
     ("options", "words"),
     [
         ({"table": "quote"}, "no table or view 'quote'"),
-        ({"time_column": "body"}, "'body' of 'quotes' is of type text"),
+        ({"time_column": "body"}, "'body' of 'quotes' is of type bytea"),
         ({"columns": ["strik"]}, "did you mean 'strike'"),
         ({"to": "2199-01-01T00:00:00Z"}, "is in the future"),
         ({"table": "pg_catalog.pg_tables", "time_column": "tablename"}, "of type name"),
@@ -215,14 +215,14 @@ async def test_a_replica_that_is_behind_is_waited_for(own_database: Database, re
     """Rows before `to` that it has not replayed yet are not left out: it is unavailable until it has them."""
     own_database.sql(QUOTES)
     replica.catch_up()
-    replica.sql("SELECT pg_wal_replay_pause()")
+    replica.pause_replay()
     now = datetime.now(UTC)
     own_database.sql(f"INSERT INTO quotes VALUES ('{text(now)}', 13, 1, 'late')")
     window = {"from": text(now - timedelta(minutes=1)), "to": text(datetime.now(UTC))}
     url = replica.url(own_database.name, user="stockify_writer")
     with pytest.raises(Unavailable, match="has not replayed"):
         await read(url, **window)
-    replica.sql("SELECT pg_wal_replay_resume()")
+    replica.resume_replay()
     own_database.sql("SELECT pg_current_xact_id()")
     replica.catch_up()
     assert [[1]] == rows_of(await read(url, **window))

@@ -62,6 +62,21 @@ def test_one_row_a_message(config: dict[str, Any], value: Any) -> None:
     assert quick is None or described(plain) == described(quick)
 
 
+@given(config=configs(None), values=st.lists(OBJECTS | VALUES, max_size=4))
+def test_many_messages_at_a_time(config: dict[str, Any], values: list[Any]) -> None:
+    """As one by one, in order; none of them if one is not taken."""
+    transform = make(Flatten, **config)
+    assert transform._typed is not None
+    raws = [json.dumps(value).encode() for value in values]
+    together = transform._typed.one_each([Message(Position(Partition("t"), n), raw) for n, raw in enumerate(raws)])
+    alone = [transform._typed.rows(raw) for raw in raws]
+    if together is None:
+        assert None in alone
+    else:
+        assert described(together) == described([row for rows in alone if rows is not None for row in rows])
+        assert len(together) == len(values)
+
+
 @given(config=configs("items"), top=OBJECTS, items=st.lists(OBJECTS, max_size=3) | VALUES)
 def test_rows_of_a_list(config: dict[str, Any], top: dict[str, Any], items: Any) -> None:
     """Values of the message and of the item, in the order of the columns."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
+from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from stockifyd.api import Calendar
 from stockifyd_http.answers import Trouble
 from stockifyd_http.breaker import Breaker
 from stockifyd_http.hours import Always, Sessions
-from stockifyd_http.limits import Limits
+from stockifyd_http.limits import Gate, Limits
 from stockifyd_http.listings import days_of
 from stockifyd_http.losses import Losses
 from stockifyd_http.options import Limit, Listing
@@ -159,20 +159,31 @@ def test_a_pause_that_the_server_wants() -> None:
     assert (0, "") == (breaker.pause_left(), breaker.refusal())
 
 
-async def test_limits_hold_in_every_span() -> None:
+async def test_limits_hold_in_every_span(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever asks for turns, in any span there are no more than allowed: of one symbol, and of all."""
+    passed = defaultdict[int, list[float]](list)
+    sizes = dict[int, tuple[int, float]]()
+
+    def passes(gate: Gate, at: float) -> None:
+        sizes[id(gate)] = gate.requests, gate.per_secs
+        passed[id(gate)].append(at)
+        counted(gate, at)
+
+    counted = Gate.passes
+    monkeypatch.setattr(Gate, "passes", passes)
     limits = Limits((Limit(requests=2, per_secs=0.2, scope="symbol"), Limit(requests=3, per_secs=0.1)), 32, 1)
     loop = asyncio.get_running_loop()
-    sent: dict[str, list[float]] = {"A": [], "B": [], "C": []}
 
     async def ask(symbol: str) -> None:
         async with limits.turn(symbol, loop.time() + 60):
-            sent[symbol].append(loop.time())
+            pass
 
-    await asyncio.gather(*(ask(symbol) for _ in range(4) for symbol in sent))
-    slack = 0.005  # of the loop's clock between the count and the note here
-    for times, count, secs in [*((of, 2, 0.2) for of in sent.values()), (sorted(itertools.chain(*sent.values())), 3, 0.1)]:
-        assert all(later - first > secs - slack for first, later in zip(times, times[count:], strict=False))
+    await asyncio.gather(*(ask(symbol) for _ in range(4) for symbol in "ABC"))
+    assert [4, 4, 4, 12] == sorted(map(len, passed.values()))
+    resolution = 0.002  # of the loop's timers, which may be early by so much
+    for gate, times in passed.items():
+        count, secs = sizes[gate]
+        assert all(later - first > secs - resolution for first, later in zip(times, times[count:], strict=False))
 
 
 async def test_a_turn_that_would_come_too_late() -> None:

@@ -132,10 +132,11 @@ async def test_control_records_move_the_offset_without_messages() -> None:
 
 
 async def test_gap_is_recorded_and_passed() -> None:
-    """Retention overtook us: the ledger keeps the gap."""
+    """Retention overtook us: the ledger keeps the gap, and it is counted."""
     topic, store = MemoryTopic(*bodies(10)), MemoryStore()
     topic.lose_before(4)
-    await finish(blueprint(topic, store))
+    pipeline = await finish(blueprint(topic, store))
+    assert pipeline.counters.gaps == 1
     assert texts(store) == bodies(6, 4)
     assert [(g.span.base, g.span.next) for g in store.gaps] == [(0, 4)]
     assert store.breaks() == []
