@@ -167,26 +167,27 @@ class Replicas:
     async def _judge(self, server: Server, transaction: Transaction) -> None:
         """Whether it may be read in this snapshot; Behind if not."""
         before = server.standing.state
-        if self._options.max_lag_ms is None:
-            server.standing.seen(0.0, None)
+        if self._pulse is not None:
+            self._weigh(server, (await transaction.fetch(FRESHNESS))[0], self._pulse)
+        elif self._options.max_lag_ms is not None and await transaction.value("SELECT pg_is_in_recovery()"):
+            server.standing.unclear("a standby, where the primary is asked for")
         else:
-            row = (await transaction.fetch(FRESHNESS))[0]
-            self._weigh(server, row)
+            server.standing.seen(0.0, self._options.max_lag_ms)
         if before != "new" and (before == "up") != server.standing.is_up:
             self._told(server)
         if not server.standing.is_up:
             raise Behind(server.told)
 
-    def _weigh(self, server: Server, row: asyncpg.Record) -> None:
+    def _weigh(self, server: Server, row: asyncpg.Record, pulse: Pulse) -> None:
         """By the heartbeat, also where it is no standby: one that was promoted beside a living primary gets no beats."""
         standing, beat_at = server.standing, row["beat_at"]
         if server.is_primary and not row["is_standby"]:
             standing.seen(0.0, self._options.max_lag_ms)
-        elif beat_at is None or self._pulse is None or (lag := self._pulse.lag_ms(beat_at)) is None:
+        elif beat_at is None or (lag := pulse.lag_ms(beat_at)) is None:
             standing.unclear("how far it is behind nobody knows: no heartbeat of the primary was seen")
         else:
             standing.seen(lag, self._options.max_lag_ms)
-            if not standing.is_up and (behind := self._pulse.bytes_behind(row["replayed"])):
+            if not standing.is_up and (behind := pulse.bytes_behind(row["replayed"])):
                 standing.reason += f", {behind:,} bytes not replayed"
 
     async def _look(self, server: Server) -> None:
@@ -195,7 +196,7 @@ class Replicas:
         try:
             with Patience(server.session, self._first_secs + self._options.statement_timeout_ms / 1000):
                 async with server.session.transaction() as transaction:
-                    if self._options.max_lag_ms is not None and not await transaction.value(HAS_HEARTBEAT):
+                    if self._pulse is not None and not await transaction.value(HAS_HEARTBEAT):
                         server.standing.unclear("there is no table stockifyd.heartbeat, or no right to read it")
                         return
                     await self._examine(transaction)

@@ -52,7 +52,7 @@ async def opened(house: House) -> AsyncIterator[Opened]:
     made: list[Lookup] = []
 
     async def make(**options: Any) -> Lookup:
-        lookup = make_lookup("replica", **{"primary": "primary", "max_lag_ms": 2000, **options})
+        lookup = make_lookup(**{"url": "replica", "primary": "primary", "max_lag_ms": 2000, **options})
         made.append(lookup)
         await lookup.open()
         return lookup

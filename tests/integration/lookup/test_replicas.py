@@ -161,6 +161,16 @@ async def test_a_database_without_a_heartbeat(house: House, opened: Opened) -> N
     assert "room 1" == await room(await opened())
 
 
+async def test_the_primary_alone_needs_no_heartbeat(house: House, opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`database: primary`: read without one; but not where a standby is behind that name."""
+    house.primary.sql("DROP TABLE stockifyd.heartbeat")
+    lookup = await opened(url="primary")
+    assert (house.primary.pooler.port, "room 1") == (port(lookup), await room(lookup))
+    monkeypatch.setenv("DATABASE_PORT", str(house.port(0)))
+    with pytest.raises(Unavailable, match="a standby, where the primary is asked for"):
+        await opened(url="primary")
+
+
 async def test_a_primary_that_dies_leaves_no_fresh_replica(house: House, opened: Opened) -> None:
     """Nobody stamps, so nobody can say that a replica is fresh: not read past the limit. When the primary is back, it is."""
     lookup = await opened()
