@@ -54,7 +54,7 @@ async def test_rows_come_back_as_they_went(table: dict[str, str], database: Data
     [batch] = await flow(chains(12), *transforms(), sink)
     [name] = [name for name, into in TABLES.items() if into == table]
     made, columns = batch.tables[name], ", ".join(f'"{column}"' for column in batch.tables[name].columns)
-    session = sink.connect()
+    session = sink.store.connect()
     async with session.transaction() as transaction:
         stored = await transaction.fetch(f"SELECT {columns} FROM {table['into']}")
     await session.close()

@@ -6,9 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from stockifyd.api import Claims, Message, Partition, StockifydError, Unavailable
 from stockifyd.testing import MemorySource, MemoryTopic
+from stockifyd.testing.memory_source import MemorySourceOptions
 from unit.testing.catching import Faults
 
 
@@ -197,7 +199,16 @@ class KeepsWhatIsGone(MemorySource):
             await claims.release(sorted(self.at))
 
 
+class ReplaysAsItself(MemorySource):
+    """Reads an interval by the same name as everything."""
+
+    @classmethod
+    def between(cls, config: MemorySourceOptions, start: datetime, end: datetime, consumer: str) -> MemorySourceOptions:
+        return config
+
+
 BOUNDED: Faults = [
+    (ReplaysAsItself, "an_interval_is_read_by_another"),
     (StartsOver, "resumes_at_the_claimed_offset one_goes_on_where_another_stopped"),
     (NeverAsks, "claims_before_it_reads everything_in_order"),
     (AsksOnce, "rewinds"),
