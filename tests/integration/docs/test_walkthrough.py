@@ -23,7 +23,8 @@ from kit.kafka_topics import create_topic, produce
 from stockifyd_optionchain.simulator import Simulator
 
 CHAINS, STRIKES = 4, 5
-FIRST = ("README.md", "docs/operating.md", "docs/historical.md")  # README makes the tables and stores; then dead letters can be looked at
+FIRST = ("README.md", "docs/operating.md", "docs/historical.md")
+"""README makes the tables and stores; then dead letters can be looked at."""
 DEADLINE_SECS = 60
 NOTHING_WRONG = ("HAVING count(*) > 1", "FULL JOIN", "was <> ended")
 """Queries of docs/exactly-once.md that find what must not be."""
