@@ -49,7 +49,7 @@ def loads(at: Bed, asked: argparse.Namespace) -> list[str]:
 
 def cpu_stages(at: Bed, asked: argparse.Namespace) -> list[str]:
     """Figure e, stage by stage."""
-    subject = chains(asked.chains)
+    subject = replace(chains(asked.chains), topic="staged")
     prepare(at, subject)
     found = stages.measure(at, subject)
     rows: Rows = [(stage, f"{secs:.2f}") for stage, secs in found.items()]
