@@ -107,7 +107,12 @@ class Lane:
         self._shared.counters.gaps += 1
 
     def accept(self, messages: Sequence[Message], positions: Mapping[Partition, int]) -> None:
-        """Queue what is ours and not yet read; `positions` where reading stands beyond the messages."""
+        """Queue what is ours and not yet read; `positions` where reading stands beyond the messages.
+
+        Nothing behind `end`: a fetch that was under way then is read again by the next owner.
+        """
+        if self._is_ending:
+            return
         expected, kept, size = self._expected, list[Message](), 0
         before, next_offset = None, NOT_OURS
         for message in messages:

@@ -125,8 +125,7 @@ async def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord]:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=50)
     await consumer.start()
     try:
-        await consumer._client.add_topic(topic)
-        tps = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+        tps = await _partitions(consumer, topic)
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
         found: list[ConsumerRecord] = []
@@ -138,13 +137,22 @@ async def read_all(bootstrap: str, topic: str) -> list[ConsumerRecord]:
         await consumer.stop()
 
 
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
+    """All of a topic. A broker that was just thawed may not tell of it yet: that is waited for, and is no empty topic."""
+    async with asyncio.timeout(COORDINATOR_SECS):
+        await consumer._client.add_topic(topic)
+        while not (numbers := consumer.partitions_for_topic(topic)):
+            await consumer._client.force_metadata_update()
+            await asyncio.sleep(0.1)
+    return [TopicPartition(topic, number) for number in sorted(numbers)]
+
+
 async def end_offsets(bootstrap: str, topic: str) -> dict[int, int]:
     """Where each partition that has a message ends."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await consumer.start()
     try:
-        await consumer._client.add_topic(topic)
-        tps = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        tps = await _partitions(consumer, topic)
         return {tp.partition: end for tp, end in (await consumer.end_offsets(tps)).items() if end}
     finally:
         await consumer.stop()

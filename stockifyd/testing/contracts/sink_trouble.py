@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
-from stockifyd.api import Batch, Partition, Retry, Sink, StockifydError, Unavailable
+from stockifyd.api import Batch, Fenced, Partition, Retry, Sink, StockifydError, Unavailable
 from stockifyd.testing import faults
 from stockifyd.testing.contracts.component import CUTS
 from stockifyd.testing.contracts.sink_hooks import SinkHooks
@@ -125,7 +125,7 @@ class SinkTrouble(SinkHooks[S]):
 
     async def _writes_again(self, sink: S, batch: Batch) -> None:
         """As the runtime does where the far side is back, and may need a moment to notice its clients."""
-        with suppress(StockifydError):  # a ledger where an earlier one was committed after all
+        with suppress(Fenced):  # a ledger where an earlier one was committed after all
             async with asyncio.timeout(self.patience_secs):
                 while not await self._writes(sink, batch):  # noqa: ASYNC110  # a far side tells nobody that it is back
                     await asyncio.sleep(PAUSE_SECS)

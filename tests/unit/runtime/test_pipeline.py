@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from stockifyd.api import Retry, Unavailable
+from stockifyd.api import Message, Position, Retry, Unavailable
 from stockifyd.runtime.blueprint import LaneComponents
 from stockifyd.runtime.state import State
 from stockifyd.testing import MemoryLedger, MemoryRows, MemorySink, MemoryStore, MemoryTopic, make
@@ -112,3 +112,18 @@ async def test_slow_sink_bounds_what_waits() -> None:
         store.release()
         await store.until(lambda s: len(s.messages) == 500)
     assert topic.resumes > 0
+
+
+async def test_what_comes_behind_the_end_is_not_taken() -> None:
+    """A fetch may be under way when a pipeline is stopped: a lane that kept it would wait for room to make it, without end."""
+    topic, store = MemoryTopic(*bodies(3), endless=True), MemoryStore()
+    async with running(blueprint(topic, store)) as pipeline:
+        await store.until(lambda s: len(s.messages) == 3)
+        [lane] = pipeline._lanes._dealer.lanes
+        [partition] = lane.owned
+        lane.end()
+        lane.accept([Message(Position(partition, 3), b"late")], {partition: 4})
+        is_taken = bool(lane.buffer)
+        lane.buffer.clear()
+        assert not is_taken
+        await asyncio.wait_for(lane.drained(), 5)
