@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from stockifyd.api import Secret
-from stockifyd_postgres.options import IDENTIFIER, ConnectionOptions, Milliseconds
+from stockifyd_postgres.options import IDENTIFIER, ConnectionOptions, Milliseconds, check_table, target_of
 
 Column = Annotated[str, Meta(pattern=f"^{IDENTIFIER.pattern}$")]
 Word = Annotated[str, Meta(min_length=1)]
@@ -128,9 +128,7 @@ class LookupOptions(ConnectionOptions, frozen=True, kw_only=True):
     ] = 5_000
 
     def __post_init__(self) -> None:
-        parts = self.source.split(".")
-        if len(parts) > 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):  # noqa: PLR2004
-            raise ValueError(f"from: {self.source!r} is not a table's name; write `table` or `schema.table`")
+        check_table("from", self.source)
         for name, address, words in (
             ("database", self.database, ("replica", "primary")),
             ("primary", self.primary, ("primary",)),
@@ -150,8 +148,7 @@ class LookupOptions(ConnectionOptions, frozen=True, kw_only=True):
     @property
     def target(self) -> tuple[str, str]:
         """Schema and table."""
-        schema, _, table = self.source.rpartition(".")
-        return schema or "public", table
+        return target_of(self.source)
 
     @property
     def found(self) -> tuple[str, ...]:

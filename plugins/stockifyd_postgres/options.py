@@ -16,6 +16,19 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 Milliseconds = Annotated[int, Meta(ge=1)]
 
 
+def check_table(option: str, name: str) -> None:
+    """ValueError where an option names no table."""
+    parts = name.split(".")
+    if len(parts) > 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):  # noqa: PLR2004
+        raise ValueError(f"{option}: {name!r} is not a table's name; write `table` or `schema.table`")
+
+
+def target_of(name: str) -> tuple[str, str]:
+    """Schema and table of `table` or `schema.table`."""
+    schema, _, table = name.rpartition(".")
+    return schema or "public", table
+
+
 class TableOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where one table of the batch goes."""
 
@@ -31,9 +44,7 @@ class TableOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     columns: Annotated[tuple[str, ...], Meta(description="The columns to write; default: all that the table brings.")] = ()
 
     def __post_init__(self) -> None:
-        parts = self.into.split(".")
-        if len(parts) > 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):  # noqa: PLR2004
-            raise ValueError(f"into: {self.into!r} is not a table's name; write `table` or `schema.table`")
+        check_table("into", self.into)
         for name in (*self.key, *self.columns):
             if not IDENTIFIER.fullmatch(name):
                 raise ValueError(f"{name!r} is not a column's name")
@@ -43,8 +54,7 @@ class TableOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     @property
     def target(self) -> tuple[str, str]:
         """Schema and table."""
-        schema, _, table = self.into.rpartition(".")
-        return schema or "public", table
+        return target_of(self.into)
 
 
 class ConnectionOptions(Config, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from stockifyd.api import Drift
 from stockifyd_postgres.catalogue import Name
 from stockifyd_postgres.connection import Transaction
 from stockifyd_postgres.names import listed, qualified, quote
+from stockifyd_postgres.options import target_of
 
 KEY = """SELECT array_agg(a.attname::text ORDER BY k.at)
 FROM pg_index i CROSS JOIN unnest(i.indkey) WITH ORDINALITY AS k(number, at)
@@ -32,10 +33,10 @@ class Reference:
     def read(cls, asked: str) -> Reference:
         """Of `TABLE=FILE`; Drift where the file cannot be read or is not of the form."""
         table, _, path = asked.partition("=")
-        schema, _, name = table.rpartition(".")
-        if not name or not path:
+        target = target_of(table)
+        if not target[1] or not path:
             raise Drift(f"--load {asked!r} names no table or no file", hint="say TABLE=FILE or SCHEMA.TABLE=FILE")
-        return cls((schema or "public", name), path, _rows(path, name))
+        return cls(target, path, _rows(path, target[1]))
 
     async def load(self, transaction: Transaction) -> str:
         """Insert what is new, update what differs; answers with what to tell."""

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from stockifyd.api import Secret
-from stockifyd_postgres.options import IDENTIFIER, ConnectionOptions, Milliseconds
+from stockifyd_postgres.options import IDENTIFIER, ConnectionOptions, Milliseconds, check_table, target_of
 
 Column = Annotated[str, Meta(pattern=f"^{IDENTIFIER.pattern}$")]
 Time = Annotated[datetime, Meta(tz=True)]
@@ -74,9 +74,7 @@ class PostgresSourceOptions(ConnectionOptions, frozen=True, kw_only=True):
     ] = 600_000
 
     def __post_init__(self) -> None:
-        parts = self.table.split(".")
-        if len(parts) > 2 or not all(IDENTIFIER.fullmatch(part) for part in parts):  # noqa: PLR2004
-            raise ValueError(f"table: {self.table!r} is not a table's name; write `table` or `schema.table`")
+        check_table("table", self.table)
         if not re.match(r"(primary|replica)$|postgres(ql)?://", self.database.reveal()):
             raise ValueError("database: write `replica`, `primary`, or a URL that begins with postgresql://")
         if self.start >= self.end:
@@ -88,8 +86,7 @@ class PostgresSourceOptions(ConnectionOptions, frozen=True, kw_only=True):
     @property
     def target(self) -> tuple[str, str]:
         """Schema and table."""
-        schema, _, table = self.table.rpartition(".")
-        return schema or "public", table
+        return target_of(self.table)
 
     @property
     def question(self) -> str:

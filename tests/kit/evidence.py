@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import asyncpg
 
+from kit.beside import beside
 from kit.feed import OPTION_COLUMNS, SNAPSHOT_COLUMNS, Content, Place, content_of, instant, place_of
 from kit.oracles import Move, Stored, Violations, torn
 
@@ -123,16 +124,9 @@ class SnapshotReader:
         async with self._turn:
             yield
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._watch())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.result()
+    def watching(self) -> AbstractAsyncContextManager[None]:
+        """For as long as the block lasts."""
+        return beside(self._watch())
 
     async def _watch(self) -> None:
         while True:

@@ -6,13 +6,14 @@ import asyncio
 import csv
 import re
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import aiohttp
 
+from kit.beside import beside
 from kit.worker import ADDRESS, Worker
 
 EVERY_SECS = 1.0
@@ -49,16 +50,9 @@ class Samples:
         """Seconds since the soak began."""
         return time.monotonic() - self._began
 
-    @asynccontextmanager
-    async def taking(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._take())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-            if not task.cancelled():
-                task.result()
+    def taking(self) -> AbstractAsyncContextManager[None]:
+        """For as long as the block lasts."""
+        return beside(self._take())
 
     def of(self, worker: str, since: float = 0.0, until: float = float("inf")) -> list[Sample]:
         """A worker's samples of a time."""

@@ -5,67 +5,21 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import PIPE, STDOUT
 
 import pytest
 
+from kit.demos import ROOT, Start, pids_of
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[3]
-DEMO = [sys.executable, "-m", "stockifyd", "demo", "--interval-secs", "7200"]
+DEMO = ["demo", "--interval-secs", "7200"]
 RECORDED = [
     Path(p) for p in (os.environ.get("STOCKIFYD_RECORDED_CHAINS"), ROOT.parent / "shared" / "data") if p and Path(p).is_dir()
 ]
-Start = Callable[..., subprocess.Popen[str]]
 DELETE_A_CHAIN = """DELETE FROM option_contracts
 WHERE (symbol_id, expiry, "timestamp") = (SELECT symbol_id, expiry, "timestamp" FROM option_contracts LIMIT 1)"""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For all that the demo makes; open to the user that PostgreSQL runs as."""
-    with tempfile.TemporaryDirectory(prefix="demo-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def start(folder: Path) -> Iterator[Start]:
-    """Starts a demo; at the end asks it to end, where the test did not."""
-    demos = []
-
-    def started(*more: str, **environment: str) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if name != "STOCKIFYD_RECORDED_CHAINS"}
-        env = {**kept, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1", **environment}
-        how = {"stdout": PIPE, "stderr": STDOUT, "text": True, "preexec_fn": heed_ctrl_c}
-        demos.append(subprocess.Popen([*DEMO, *more], cwd=ROOT, env=env, **how))
-        return demos[-1]
-
-    yield started
-    for demo in demos:
-        demo.terminate()
-        demo.communicate(timeout=60)
-
-
-def heed_ctrl_c() -> None:
-    """As a terminal starts it: a shell that runs tests in the background has them ignore SIGINT, and so their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def pids_in(folder: Path) -> list[int]:
-    """Processes that name this folder in their command: the servers."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(folder).encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:  # it has just ended
-            continue
-    return found
 
 
 def read_until(demo: subprocess.Popen[str], pattern: str) -> str:
@@ -93,7 +47,7 @@ def test_whole(folder: Path, start: Start) -> None:
     assert re.search(r"NIFTY +\d{4}-\d\d-\d\d \d\d:\d\d ", said)
     if RECORDED:  # known answers of the recorded chains
         assert ["1.0894", "0.9155"] == re.findall(r"NIFTY +2024-06-2[07] .* (\d\.\d{4}) ", said)
-    assert ([], []) == (pids_in(folder), list(folder.iterdir()))
+    assert ([], []) == (pids_of(folder), list(folder.iterdir()))
     assert "\x1b" not in said
 
 
@@ -102,11 +56,11 @@ def test_terminated(folder: Path, start: Start) -> None:
     demo = start()
     said = read_until(demo, r"worker 2 of 2: pid \d+")
     workers = [int(pid) for pid in re.findall(r"of 2: pid (\d+)", said)]
-    assert pids_in(folder)
+    assert pids_of(folder)
     demo.send_signal(signal.SIGTERM)
     demo.communicate(timeout=60)
     assert 130 == demo.returncode
-    assert [] == pids_in(folder) + [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert [] == pids_of(folder) + [pid for pid in workers if Path(f"/proc/{pid}").exists()]
     assert [] == list(folder.iterdir())
 
 
@@ -117,7 +71,7 @@ def test_stays(folder: Path, start: Start) -> None:
     assert "t\n" == ask(program, url, "SELECT count(*) > 0 FROM option_contracts")
     demo.send_signal(signal.SIGINT)
     said, _ = demo.communicate(timeout=60)
-    assert (0, [], []) == (demo.returncode, pids_in(folder), list(folder.iterdir())), said
+    assert (0, [], []) == (demo.returncode, pids_of(folder), list(folder.iterdir())), said
 
 
 def test_worker_that_ends(folder: Path, start: Start) -> None:
@@ -129,7 +83,7 @@ def test_worker_that_ends(folder: Path, start: Start) -> None:
     said, _ = demo.communicate(timeout=60)
     assert 1 == demo.returncode
     assert "stockifyd: worker 2 was killed by signal 9; it said last:" in said
-    assert ([], []) == (pids_in(folder), list(folder.iterdir()))
+    assert ([], []) == (pids_of(folder), list(folder.iterdir()))
 
 
 def test_bad_spec(start: Start, tmp_path: Path) -> None:

@@ -2,69 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from subprocess import PIPE, STDOUT
 
 import pytest
 
+from kit.demos import Start, pids_of
+
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[3]
-DEMO = [sys.executable, "-m", "stockifyd", "demo-platform", "--secs", "10"]
+DEMO = ["demo-platform", "--secs", "10"]
 SERIES = 15
 """Five symbols, three expiries of each."""
 OPTIONS = 500
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """For all that the demo makes; open to the user that PostgreSQL runs as."""
-    with tempfile.TemporaryDirectory(prefix="demo-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture
-def start(folder: Path) -> Iterator[Start]:
-    """Starts a demo; at the end asks it to end, where the test did not."""
-    demos = []
-
-    def started(*more: str) -> subprocess.Popen[str]:
-        env = {**os.environ, "TMPDIR": str(folder), "HOME": str(folder), "PYTHONUNBUFFERED": "1"}
-        how = {"stdout": PIPE, "stderr": STDOUT, "text": True, "preexec_fn": heed_ctrl_c}
-        demos.append(subprocess.Popen([*DEMO, *more], cwd=ROOT, env=env, **how))
-        return demos[-1]
-
-    yield started
-    for demo in demos:
-        demo.terminate()
-        demo.communicate(timeout=60)
-
-
-def heed_ctrl_c() -> None:
-    """As a terminal starts it: a shell that runs tests in the background has them ignore SIGINT, and so their children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def pids_of(folder: Path) -> list[int]:
-    """Processes that this folder was handed to, in their command or their environment: all that the demo started."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            said = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-        except OSError:  # it has just ended, or is somebody else's
-            continue
-        if str(folder).encode() in said:
-            found.append(int(entry.name))
-    return found
 
 
 def number(text: str) -> int:
