@@ -4,7 +4,7 @@ BIN := .venv/bin
 CODE := stockifyd plugins tests bench examples hatch_build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-platform test lint types format schema bench faults soak mutate packages clean
+.PHONY: help demo demo-platform test lint types format schema bench faults soak mutate fuzz packages clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1|/p' Makefile | column -t -s '|'
@@ -44,6 +44,9 @@ soak: .venv/dev packages ## faults of chance for MINUTES=30, memory drawn to .ca
 
 mutate: .venv/dev packages ## break the code in eight ways and see which test catches it
 	$(BIN)/python tests/mutations/run.py $(ARGS)
+
+fuzz: .venv/dev packages ## property tests on new examples, EXAMPLES=2000 each; the suite looks at the same ones each time
+	STOCKIFYD_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile -m hypothesis $(ARGS)
 
 packages:
 	@bash .ci/packages

@@ -74,7 +74,7 @@ def for_a_while(strategy: st.SearchStrategy[T], check: Callable[[T], None]) -> N
     """Check one example after another, in rounds: hypothesis cannot end a round when its time is over."""
     count = 0
 
-    @settings(max_examples=EXAMPLES or ROUND, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES or ROUND, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
     @given(strategy)
     def one_round(example: T) -> None:
         nonlocal count

@@ -36,8 +36,11 @@ class Components(NamedTuple):
 
 
 def balance(bullish: float | None, bearish: float | None) -> float | None:
-    """100 (a - b) / (a + b): 100 where all is bullish, -100 where all is bearish; None where nothing is known, or is there."""
-    if bullish is None or bearish is None or not bullish + bearish > 0:
+    """100 (a - b) / (a + b): 100 where all is bullish, -100 where all is bearish; None where nothing is known, or is there.
+
+    Of less than nothing (a vendor's gamma below zero) there is no share: None too.
+    """
+    if bullish is None or bearish is None or min(bullish, bearish) < 0 or not bullish + bearish > 0:
         return None
     return 100 * ((bullish - bearish) / (bullish + bearish))
 

@@ -17,6 +17,7 @@ from kit.fuzzed import ANYTHING, FLOATS, INTEGERS, MOMENTS, Fuzzed, damaged, for
 from stockifyd.testing import make
 from stockifyd_optionchain.flatten_chain import FlattenChain
 
+pytestmark = pytest.mark.hypothesis
 TABLES = {"snapshots": {"into": "market_snapshots"}, "options": {"into": "option_contracts"}}
 NOW = datetime.now(UTC).replace(hour=5, minute=0, second=0, microsecond=0)
 REFUSED_BY_THE_DATABASE = 4 * 10**18

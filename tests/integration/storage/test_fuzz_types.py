@@ -22,6 +22,7 @@ from kit.fuzzed import ANYTHING, DATES, FLOATS, INTEGERS, MOMENTS, TEXTS, Fuzzed
 from stockifyd.testing import make
 from stockifyd_basic.flatten import Flatten
 
+pytestmark = pytest.mark.hypothesis
 REFUSED_BY_THE_DATABASE = 77
 SQL = f"""
 CREATE TABLE things (id bigint, n integer, small smallint, big bigint CHECK (big <> {REFUSED_BY_THE_DATABASE}), single real,

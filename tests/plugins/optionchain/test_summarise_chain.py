@@ -315,6 +315,16 @@ def test_no_open_interest() -> None:
     assert (0.0, 0.0, []) == (row["net_gex"], row["call_gex"], row["support_strikes"])
 
 
+def test_gamma_below_zero() -> None:
+    """A vendor's gamma below zero is summed as it is, but of exposures below nothing no mood can be told."""
+    turned = replace(
+        TRADED, options=[replace(o, gamma=-2 * o.gamma if o.option_type == "CE" and o.gamma else o.gamma) for o in TRADED.options]
+    )
+    row = summary(turned)
+    assert row["call_gex"] < 0
+    assert row["mood_gex"] is None
+
+
 def test_no_calls() -> None:
     """Puts alone: no ratio; all that is there is bearish or bullish entirely."""
     row = summary(replace(TRADED, options=side(TRADED, "PE")))
