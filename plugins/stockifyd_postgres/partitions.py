@@ -60,7 +60,7 @@ class Days:
         today = self.now().date()
         first = today - timedelta(days=self.options.retention_days)
         last = today + timedelta(days=self.options.future_days)
-        found = encoding.days(load.rows, place) or {day_of(time) for time in {row[place] for row in load.rows}}
+        found = encoding.days(load.rows, place) or frozenset(map(day_of, {row[place] for row in load.rows}))
         days = {day for day in found if day}
         if None not in found and all(first <= day <= last for day in days):
             return days
