@@ -11,7 +11,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULES = (Path("plugins/stockifyd_kafka/_records"), Path("plugins/stockifyd_postgres/_binary"))
+MODULES = {
+    Path("plugins/stockifyd_kafka/_records"): "stockifyd_kafka",
+    Path("plugins/stockifyd_postgres/_binary"): "stockifyd_postgres",
+    Path("stockifyd/runtime/_runs"): "stockifyd/runtime",
+}
+"""Each with its folder in the wheel."""
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-fPIC", "-shared")
 
 
@@ -22,14 +27,14 @@ class CompileHook(BuildHookInterface[Any]):
         """Compile beside the source; what was made is part of the wheel, which then is for this platform."""
         if self.target_name != "wheel" or os.environ.get("STOCKIFYD_PURE"):
             return
-        for module in MODULES:
+        for module, folder in MODULES.items():
             made = Path(self.root) / module.with_suffix(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
             if not self._is_compiled(Path(self.root) / module, made):
                 continue
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
             if version == "standard":
-                build_data["force_include"][str(made)] = f"{module.parent.name}/{made.name}"
+                build_data["force_include"][str(made)] = f"{folder}/{made.name}"
 
     def _is_compiled(self, module: Path, made: Path) -> bool:
         source = module.with_suffix(".c")

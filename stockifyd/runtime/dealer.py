@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from stockifyd.api import Drift, Fenced, Message, Partition, Retry, Span, StockifydError, Unavailable
 from stockifyd.runtime.checkpoints import Checkpoints
 from stockifyd.runtime.lane import Lane
+from stockifyd.runtime.runs import runs
 from stockifyd.runtime.shared import Shared
 
 CLAIMING = "claiming partitions"
@@ -77,11 +78,10 @@ class Dealer:
             self.lanes[0].accept(messages, positions)
             return
         hands: list[list[Message]] = [[] for _ in self.lanes]
-        before, hand = None, list[Message]()
-        for message in messages:
-            if (partition := message.position.partition) is not before:
-                before, hand = partition, hands[self._number_of(partition)]
-            hand.append(message)
+        start = 0
+        for run in runs(messages):
+            hands[self._number_of(run.partition)] += messages[start : run.stop]
+            start = run.stop
         for lane, hand in zip(self.lanes, hands, strict=True):
             lane.accept(hand, positions)
 

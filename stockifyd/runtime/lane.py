@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stockifyd.api import Batch, Message, Partition, Span
-from stockifyd.runtime.buffer import Buffer
+from stockifyd.runtime.buffer import Buffer, size_of
 from stockifyd.runtime.delivery import Delivery
 from stockifyd.runtime.isolation import parts
 from stockifyd.runtime.ledgers import Ledgers
+from stockifyd.runtime.runs import runs
 from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.side import SideSink
 from stockifyd.runtime.transforming import Transforms
@@ -113,16 +114,19 @@ class Lane:
         """
         if self._is_ending:
             return
-        expected, kept, size = self._expected, list[Message](), 0
-        before, next_offset = None, NOT_OURS
-        for message in messages:
-            partition, offset = message.position
-            if partition is not before:  # messages of a partition come together: it is looked up once for all of them
-                before, next_offset = partition, expected.get(partition, NOT_OURS)
-            if offset >= next_offset:
-                expected[partition] = next_offset = offset + 1
-                kept.append(message)
-                size += len(message.raw)
+        expected, kept, size, start = self._expected, list[Message](), 0, 0
+        for run in runs(messages):
+            next_offset = expected.get(run.partition, NOT_OURS)
+            if run.first >= next_offset:
+                kept += messages[start : run.stop]
+                size += run.bytes
+            elif run.next > next_offset:
+                rest = [m for m in messages[start : run.stop] if m.position.offset >= next_offset]
+                kept += rest
+                size += size_of(rest)
+            if run.next > next_offset:
+                expected[run.partition] = run.next
+            start = run.stop
         self._shared.counters.fetched += len(kept)
         self._positions = positions
         if kept or any(n > self._expected.get(p, NOT_OURS) for p, n in positions.items()):
@@ -255,14 +259,7 @@ class Lane:
 
 def _ends(messages: Sequence[Message]) -> dict[Partition, int]:
     """The offset behind the last message of each partition."""
-    ends: dict[Partition, int] = {}
-    before = None
-    for message in reversed(messages):
-        partition, offset = message.position
-        if partition is not before:
-            before = partition
-            ends.setdefault(partition, offset + 1)
-    return ends
+    return {run.partition: run.next for run in runs(messages)}
 
 
 def _let_go(slots: asyncio.Semaphore, _written: Batch) -> None:
