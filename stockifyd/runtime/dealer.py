@@ -60,8 +60,8 @@ class Dealer:
 
     @property
     def bytes(self) -> int:
-        """What waits in the lanes."""
-        return sum(lane.buffer.bytes for lane in self.lanes)
+        """What waits in the lanes, as memory."""
+        return sum(lane.buffer.memory for lane in self.lanes)
 
     async def room(self) -> None:
         """Returns when a lane has taken something."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stockifyd.api import Batch, Message, Partition, Span
 from stockifyd.runtime.buffer import Buffer, size_of
 from stockifyd.runtime.delivery import Delivery
+from stockifyd.runtime.head_start import HeadStart
 from stockifyd.runtime.isolation import parts
 from stockifyd.runtime.ledgers import Ledgers
 from stockifyd.runtime.runs import runs
@@ -39,8 +40,9 @@ class Lane:
 
     def __init__(self, equipment: Equipment, *, shared: Shared) -> None:
         self.buffer = Buffer()
-        self._equipment = equipment
         self._shared = shared
+        self._head_start = HeadStart(shared.timing.head_start_secs)
+        self.refit(equipment)
         self._expected: dict[Partition, int] = {}
         self._base: dict[Partition, int] = {}
         self._positions: Mapping[Partition, int] = {}
@@ -167,6 +169,7 @@ class Lane:
     def refit(self, equipment: Equipment) -> None:
         """Work with these from now on. Only while `run` is not running and nothing is in flight."""
         self._equipment = equipment
+        equipment.delivery.when_sent(self._head_start.end)
 
     def end(self) -> None:
         """Make no more batches: what is in flight is the last."""
@@ -244,9 +247,7 @@ class Lane:
             if self._made.empty():
                 self._slots.release()
             else:
-                # The next batch is on its way to the sink first: making one, and freeing this one, hold the loop for long.
-                secs = self._shared.timing.head_start_secs
-                asyncio.get_running_loop().call_later(secs, _let_go, self._slots, batch)
+                self._head_start.give(self._slots, batch)
             del batch, part, done
 
     async def _look(self) -> None:
@@ -260,8 +261,3 @@ class Lane:
 def _ends(messages: Sequence[Message]) -> dict[Partition, int]:
     """The offset behind the last message of each partition."""
     return {run.partition: run.next for run in runs(messages)}
-
-
-def _let_go(slots: asyncio.Semaphore, _written: Batch) -> None:
-    """The next batch may be made; with this call the last reference to the one that was written ends."""
-    slots.release()
