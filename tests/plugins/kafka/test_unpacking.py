@@ -24,6 +24,7 @@ from stockifyd_kafka.unpacking import Fetches, Unpacking
 
 TP, PARTITION = TopicPartition("t", 0), Partition("t", 0, "c")
 HUGE = 32 * 2**20
+in_c = pytest.mark.skipif(making._records is None, reason="_records was not compiled: there was no C compiler")
 
 
 class Record(NamedTuple):
@@ -119,7 +120,7 @@ def test_messages_are_the_records(some: list[list[Record]], start: int, compress
     assert theirs.next_fetch_offset == ours.next_fetch_offset
 
 
-@pytest.mark.skipif(making._records is None, reason="_records was not compiled: there was no C compiler")
+@in_c
 @given(batches(), st.integers(0, 12), st.integers(1, 60), st.integers(1, 4), st.sampled_from([0, 1, 3]))
 def test_in_c_as_in_python(some: list[list[Record]], start: int, room: int, left: int, compression: int) -> None:
     """The same messages, and the same left of the portion, wherever that ends."""
@@ -135,7 +136,7 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [[0, 1]] == [[m.position.offset for m in part] for part in unpacked(Portion(), 1, 1)]
 
 
-@pytest.mark.skipif(making._records is None, reason="_records was not compiled: there was no C compiler")
+@in_c
 @pytest.mark.parametrize("wrong", [{"value": "text"}, {"offset": "1"}, {"offset": 2**64}, {"headers": None}, {}])
 def test_a_record_that_is_none(wrong: dict[str, Any]) -> None:
     """What aiokafka never gives is an error of Python's, not of the process; so is one that the records raise."""
@@ -147,7 +148,7 @@ def test_a_record_that_is_none(wrong: dict[str, Any]) -> None:
         making.messages((1 // n for n in [0]), PARTITION, 0, 1, 1)
 
 
-@pytest.mark.skipif(making._records is None, reason="_records was not compiled: there was no C compiler")
+@in_c
 def test_nothing_leaks() -> None:
     """Neither messages nor positions outlive who holds them, also where a record is wrong."""
     good = SimpleNamespace(offset=10**6, value=b"x" * 99, key=b"k" * 99, timestamp=10**12, headers=[("h", b"v")])
