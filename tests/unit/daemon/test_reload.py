@@ -249,9 +249,7 @@ async def test_a_config_map_is_swapped(specs: Path, tmp_path: Path) -> None:
         assert topic.reads == 1
 
 
-async def test_a_file_that_was_named_is_missed_not_obeyed(
-    specs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_file_that_was_named_is_missed_not_obeyed(specs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """`run storage.yaml`, and the file is gone: an accident, so the pipeline goes on, and it is said, once."""
     topic, store = MemoryTopic(*bodies(5), endless=True), MemoryStore()
     path = specs / "contract.yaml"
