@@ -56,17 +56,17 @@ clean: ## take away .venv, caches and builds
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: an extra is installed again when what it is made of has changed.
-.venv/demo: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
+.venv/demo: pyproject.toml $(wildcard plugins/*/*.c stockifyd/*/*.c) | .venv/bin/python
 	@echo "installing stockifyd and the demo's servers into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	@touch $@
 
-.venv/platform: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
+.venv/platform: pyproject.toml $(wildcard plugins/*/*.c stockifyd/*/*.c) | .venv/bin/python
 	@echo "installing stockifyd, the demo's servers and what greeks need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo,greeks]'
 	@touch $@ .venv/demo
 
-.venv/dev: pyproject.toml plugins/stockifyd_postgres/_binary.c | .venv/bin/python
+.venv/dev: pyproject.toml $(wildcard plugins/*/*.c stockifyd/*/*.c) | .venv/bin/python
 	@echo "installing stockifyd and what tests need into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@ .venv/demo .venv/platform

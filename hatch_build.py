@@ -1,4 +1,4 @@
-"""Compiles the one module that is in C, where there is a compiler; without it stockifyd runs all the same, by slower ways."""
+"""Compiles the modules that are in C, where there is a compiler; without it stockifyd runs all the same, by slower ways."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = Path("plugins/stockifyd_postgres/_binary")
+MODULES = {
+    Path("plugins/stockifyd_kafka/_records"): "stockifyd_kafka",
+    Path("plugins/stockifyd_postgres/_binary"): "stockifyd_postgres",
+    Path("stockifyd/runtime/_runs"): "stockifyd/runtime",
+}
+"""Each with its folder in the wheel."""
 FLAGS = ("-std=c11", "-O3", "-Wall", "-Wextra", "-fPIC", "-shared")
 
 
@@ -20,14 +25,16 @@ class CompileHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile beside the source; what was made is part of the wheel, which then is for this platform."""
-        root = Path(self.root)
-        made = root / MODULE.with_suffix(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
-        if self.target_name != "wheel" or os.environ.get("STOCKIFYD_PURE") or not self._is_compiled(root / MODULE, made):
+        if self.target_name != "wheel" or os.environ.get("STOCKIFYD_PURE"):
             return
-        build_data["pure_python"] = False
-        build_data["infer_tag"] = True
-        if version == "standard":
-            build_data["force_include"][str(made)] = f"{MODULE.parent.name}/{made.name}"
+        for module, folder in MODULES.items():
+            made = Path(self.root) / module.with_suffix(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
+            if not self._is_compiled(Path(self.root) / module, made):
+                continue
+            build_data["pure_python"] = False
+            build_data["infer_tag"] = True
+            if version == "standard":
+                build_data["force_include"][str(made)] = f"{folder}/{made.name}"
 
     def _is_compiled(self, module: Path, made: Path) -> bool:
         source = module.with_suffix(".c")
@@ -37,7 +44,7 @@ class CompileHook(BuildHookInterface[Any]):
         new = made.with_name(f".{made.name}.{os.getpid()}")
         fault = _fault([*compiler, *FLAGS, f"-I{sysconfig.get_path('include')}", str(source), "-o", str(new)])
         if fault:
-            self.app.display_warning(f"{source.name} was not compiled, and asyncpg will encode for COPY: {fault}")
+            self.app.display_warning(f"{source.name} was not compiled, and what it does will take longer: {fault}")
         else:
             new.replace(made)  # at once: somebody may be importing the old one
         return not fault

@@ -11,8 +11,9 @@ from aiokafka import TopicPartition
 from aiokafka import errors as kafka
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 
-from stockifyd.api import Message, Partition, Position
+from stockifyd.api import Message, Partition
 from stockifyd_kafka.portion import Portion
+from stockifyd_kafka.records import messages
 
 
 class Fetches(OrderedDict[TopicPartition, Any]):
@@ -83,20 +84,10 @@ class Unpacking:
 
     def _messages(self, batch: Any) -> Iterator[list[Message]]:
         """Those not before the next offset, in parts that end with the portion."""
-        partition, portion, first = self._partition, self._portion, self.next_fetch_offset
-        part, room, left = list[Message](), portion.room, portion.left
-        for record in batch:
-            offset = record.offset
-            if offset < first:
-                continue  # of a batch of which some was read before
-            raw = record.value or b""
-            part.append(Message(Position(partition, offset), raw, None, record.key, record.timestamp, tuple(record.headers)))
-            room -= len(raw)
-            left -= 1
-            if room <= 0 or left <= 0:
-                portion.room, portion.left = room, left
+        records, first, portion = iter(batch), self.next_fetch_offset, self._portion
+        is_more = True  # aiokafka's iterator must not be asked again once it has ended
+        while is_more:
+            part, portion.room, portion.left = messages(records, self._partition, first, portion.room, portion.left)
+            is_more = bool(part) and portion.is_spent
+            if part:
                 yield part
-                part, room, left = [], portion.room, portion.left
-        if part:
-            portion.room, portion.left = room, left
-            yield part

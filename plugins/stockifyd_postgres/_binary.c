@@ -1,19 +1,21 @@
-/* Rows of Python values as the rows of a binary COPY. What it is not sure of it refuses with an error; `encoding.py` says why
+/* Rows of Python values as the rows of a binary COPY; and the days of their times. What it is not sure of it refuses with an error; `encoding.py` says why
    and what then. Every value is read once, checked and written in one pass. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <datetime.h>
 #include <endian.h>
 #include <math.h>
 #include <string.h>
 
 enum { HEAD = 4, NUMBER = 8 };
+enum { FIRST_DAY = -730119, LAST_DAY = 2921939 }; /* 0001-01-01 and 9999-12-31, since 2000-01-01 */
+static const long long DAY_MICROS = 86400LL * 1000000;
 
 typedef struct {
-    char code;       /* h i q: integers; f d: floats; ?: bool; s: text; o: what `encoder` answers for each distinct value */
-    PyObject *kind;  /* of `o`: the type its values must have, exactly */
-    PyObject *encoder;
-    PyObject *known; /* a dict of what it answered; the rows of a message share their time and expiry */
+    char code;         /* h i q: integers; f d: floats; ?: bool; s: text; D: date; p: time without a zone; z: with one */
+    PyObject *encoder; /* of `z`: the bytes of a time in another zone than UTC */
+    PyObject *known;   /* a dict of what it answered; the rows of a message share their time */
 } Column;
 
 typedef struct {
@@ -115,10 +117,38 @@ static int put_text(Buffer *out, PyObject *value)
     return bytes == NULL ? -1 : put_field(out, bytes, size);
 }
 
-static int put_other(Buffer *out, const Column *column, PyObject *value)
+/* Days since 2000-01-01, of the Gregorian calendar: years begin in March, so that a leap day is the last. */
+static long long days_since(int year, int month, int day)
 {
-    if ((PyObject *)Py_TYPE(value) != column->kind)
-        return refuse("a value of another type"); /* it may be equal to one that is known, and not the same */
+    int shifted = year - (month <= 2);
+    int of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return 365LL * shifted + shifted / 4 - shifted / 100 + shifted / 400 + of_year - 730425;
+}
+
+/* Python's first and last day, and instant, stand for infinity, as asyncpg has it. */
+static int put_date(Buffer *out, PyObject *value)
+{
+    if (!PyDate_CheckExact(value))
+        return refuse("not a date");
+    long long days = days_since(PyDateTime_GET_YEAR(value), PyDateTime_GET_MONTH(value), PyDateTime_GET_DAY(value));
+    if (days == FIRST_DAY || days == LAST_DAY)
+        days = days == FIRST_DAY ? INT_MIN : INT_MAX;
+    return put_number(out, (unsigned long long)days, 4);
+}
+
+static int put_time(Buffer *out, PyObject *value)
+{
+    long long days = days_since(PyDateTime_GET_YEAR(value), PyDateTime_GET_MONTH(value), PyDateTime_GET_DAY(value));
+    int minutes = 60 * PyDateTime_DATE_GET_HOUR(value) + PyDateTime_DATE_GET_MINUTE(value);
+    long long seconds = 86400 * days + 60 * minutes + PyDateTime_DATE_GET_SECOND(value);
+    long long micros = 1000000 * seconds + PyDateTime_DATE_GET_MICROSECOND(value);
+    if (micros == DAY_MICROS * FIRST_DAY || micros == DAY_MICROS * (LAST_DAY + 1) - 1)
+        micros = micros < 0 ? LLONG_MIN : LLONG_MAX;
+    return put_number(out, (unsigned long long)micros, 8);
+}
+
+static int put_encoded(Buffer *out, const Column *column, PyObject *value)
+{
     PyObject *field = PyDict_GetItemWithError(column->known, value);
     if (field == NULL) {
         if (PyErr_Occurred())
@@ -135,6 +165,20 @@ static int put_other(Buffer *out, const Column *column, PyObject *value)
     return put_field(out, PyBytes_AS_STRING(field), PyBytes_GET_SIZE(field));
 }
 
+static int put_zoned(Buffer *out, const Column *column, PyObject *value)
+{
+    if (!PyDateTime_CheckExact(value)) /* it may be equal to one that is known, and not the same */
+        return refuse("not a time");
+    return PyDateTime_DATE_GET_TZINFO(value) == PyDateTime_TimeZone_UTC ? put_time(out, value) : put_encoded(out, column, value);
+}
+
+static int put_unzoned(Buffer *out, PyObject *value)
+{
+    if (!PyDateTime_CheckExact(value) || PyDateTime_DATE_GET_TZINFO(value) != Py_None)
+        return refuse("not a time without a zone");
+    return put_time(out, value);
+}
+
 static int put_value(Buffer *out, const Column *column, PyObject *value)
 {
     if (value == Py_None) {
@@ -148,7 +192,9 @@ static int put_value(Buffer *out, const Column *column, PyObject *value)
     case 'f': return put_float(out, value, 4);
     case 'd': return put_float(out, value, 8);
     case 's': return put_text(out, value);
-    case 'o': return put_other(out, column, value);
+    case 'D': return put_date(out, value);
+    case 'p': return put_unzoned(out, value);
+    case 'z': return put_zoned(out, column, value);
     default:  return PyBool_Check(value) ? put_number(out, value == Py_True, 1) : refuse("not true or false");
     }
 }
@@ -206,7 +252,7 @@ static int read_columns(PyObject *given, Column *columns, Py_ssize_t count)
     for (Py_ssize_t at = 0; at < count; at++) {
         Column *column = &columns[at];
         const char *code;
-        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(given, at), "sOO", &code, &column->kind, &column->encoder))
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(given, at), "sO", &code, &column->encoder))
             return -1;
         column->code = code[0];
         column->known = PyDict_New();
@@ -238,7 +284,41 @@ static PyObject *encode(PyObject *Py_UNUSED(module), PyObject *arguments)
     return blocks;
 }
 
+/* Adds the day of a time, unless it is the one of the time before; a time in another zone than UTC is refused. */
+static int add_day(PyObject *days, PyObject *value, long *before)
+{
+    if (!PyDateTime_CheckExact(value) || PyDateTime_DATE_GET_TZINFO(value) != PyDateTime_TimeZone_UTC)
+        return refuse("not a time in UTC");
+    int year = PyDateTime_GET_YEAR(value), month = PyDateTime_GET_MONTH(value), day = PyDateTime_GET_DAY(value);
+    long this = (year * 12L + month) * 31 + day;
+    if (this == *before)
+        return 0;
+    *before = this;
+    PyObject *made = PyDate_FromDate(year, month, day);
+    int failed = made == NULL || PySet_Add(days, made) < 0;
+    Py_XDECREF(made);
+    return failed ? -1 : 0;
+}
+
+static PyObject *days(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *rows;
+    Py_ssize_t place;
+    long before = 0;
+    if (!PyArg_ParseTuple(arguments, "O!n", &PyList_Type, &rows, &place))
+        return NULL;
+    PyObject *found = PySet_New(NULL);
+    for (Py_ssize_t at = 0; found != NULL && at < PyList_GET_SIZE(rows); at++) {
+        PyObject *row = PyList_GET_ITEM(rows, at);
+        int known = PyTuple_Check(row) && place >= 0 && place < PyTuple_GET_SIZE(row);
+        if (known ? add_day(found, PyTuple_GET_ITEM(row, place), &before) < 0 : refuse("no such column") < 0)
+            Py_CLEAR(found);
+    }
+    return found;
+}
+
 static PyMethodDef methods[] = {
+    {"days", days, METH_VARARGS, "days(rows, place): the days of the times in a column; an error where one is not in UTC."},
     {"encode", encode, METH_VARARGS, "encode(columns, rows, block_rows): the rows in blocks; an error where it is not sure."},
     {NULL, NULL, 0, NULL},
 };
@@ -247,5 +327,8 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "_binary", "Rows as a
 
 PyMODINIT_FUNC PyInit__binary(void)
 {
+    PyDateTime_IMPORT;
+    if (PyDateTimeAPI == NULL)
+        return NULL;
     return PyModuleDef_Init(&module);
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +32,8 @@ class Transaction:
         self.table = ""
         """The batch's table under way, and the first row of its COPY: for the error to name."""
         self.first_row = 0
+        self.on_sent: Callable[[], None] | None = None
+        """Called when a COPY has sent its rows, and only the server has still to work."""
         self.committed = False
         self.pid = 0
         """The backend that serves this transaction, once the ledger was read: what a pooler tells at connect is invented."""
@@ -63,7 +65,7 @@ class Transaction:
     async def copy_encoded(self, target: tuple[str, str], columns: Sequence[str], blocks: Sequence[bytes]) -> None:
         """COPY of rows that `encoding` made, at least one block, all of them in memory. The server starts on the first block."""
         schema, table = target
-        source = _in_turn([SIGNATURE + blocks[0], *blocks[1:], END])
+        source = _in_turn([SIGNATURE + blocks[0], *blocks[1:], END], self.on_sent)
         await self._session.bounded(
             self._connection.copy_to_table(
                 table,
@@ -235,6 +237,8 @@ class Session:
         return self._connection
 
 
-async def _in_turn(parts: Sequence[bytes]) -> AsyncIterator[bytes]:
+async def _in_turn(parts: Sequence[bytes], on_sent: Callable[[], None] | None) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
+    if on_sent is not None:
+        on_sent()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timezone
 from typing import Any, NamedTuple
 
 from stockifyd.api import Row
@@ -19,18 +19,16 @@ BLOCK_ROWS = 1000
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END = b"\xff\xff"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-INFINITE_TIMES = {252455615999999999: 2**63 - 1, -63082281600000000: -(2**63)}
-"""Python's last and first instant, in microseconds, stand for infinity, as asyncpg has it; so do its last and first day."""
-INFINITE_DAYS = {date.max: 2**31 - 1, date.min: -(2**31)}
+INFINITE = {252455615999999999: 2**63 - 1, -63082281600000000: -(2**63)}
+"""Python's last and first instant, in microseconds, stand for infinity, as asyncpg has it."""
 UNSURE = (TypeError, ValueError, ArithmeticError)
 """What wrong values raise on the way: asyncpg and `values` say what is wrong with them."""
 
 
 class Kind(NamedTuple):
-    """How values of a type become fields: by their code, or by what `encoder` makes of each distinct one of class `of`."""
+    """How values of a type become fields: what its code says in `_binary`, or, of a time in another zone than UTC, `encoder`."""
 
     code: str
-    of: type | None = None
     encoder: Callable[[Any], bytes] | None = None
 
 
@@ -47,23 +45,22 @@ def encode(kinds: Sequence[str], rows: list[Row]) -> list[bytes] | None:
         return None
 
 
+def days(rows: list[Row], place: int) -> set[date] | None:
+    """The days of a column whose values are all times in UTC, which is how most rows come; None where one is not, or is none."""
+    if _binary is None:
+        return None
+    try:
+        return _binary.days(rows, place)
+    except UNSURE:
+        return None
+
+
 def _zoned(value: datetime) -> bytes:
     if type(value.tzinfo) is not timezone:  # an hour that comes twice: two instants that are equal, in a zone of rules
         raise ValueError("a zone with rules, or none")
-    return _micros(value.astimezone(UTC) - EPOCH)
-
-
-def _unzoned(value: datetime) -> bytes:
-    return _micros(value - EPOCH.replace(tzinfo=None))
-
-
-def _micros(since: timedelta) -> bytes:
+    since = value.astimezone(UTC) - EPOCH
     micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return struct.pack(">q", INFINITE_TIMES.get(micros, micros))
-
-
-def _days(value: date) -> bytes:
-    return struct.pack(">i", INFINITE_DAYS.get(value) or value.toordinal() - EPOCH.toordinal())
+    return struct.pack(">q", INFINITE.get(micros, micros))
 
 
 KINDS: Mapping[str, Kind] = {
@@ -73,8 +70,8 @@ KINDS: Mapping[str, Kind] = {
     "real": Kind("f"),
     "double precision": Kind("d"),
     "boolean": Kind("?"),
-    "timestamp with time zone": Kind("o", datetime, _zoned),
-    "timestamp without time zone": Kind("o", datetime, _unzoned),
-    "date": Kind("o", date, _days),
+    "timestamp with time zone": Kind("z", _zoned),
+    "timestamp without time zone": Kind("p"),
+    "date": Kind("D"),
     **dict.fromkeys(("text", "character varying", "character"), Kind("s")),
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
-from operator import itemgetter
 from typing import Any
 
 from stockifyd.api import Reject
+from stockifyd_postgres import encoding
 from stockifyd_postgres.catalogue import Name, Target
 from stockifyd_postgres.connection import Session
 from stockifyd_postgres.loads import Load
@@ -56,14 +56,15 @@ class Days:
         """The days of a load's rows; Reject names a row whose time is implausible."""
         if load.target.time_column not in load.columns:
             return set()
-        times = list(map(itemgetter(load.columns.index(load.target.time_column)), load.rows))
-        distinct = set(times)
+        place = load.columns.index(load.target.time_column)
         today = self.now().date()
         first = today - timedelta(days=self.options.retention_days)
         last = today + timedelta(days=self.options.future_days)
-        days = {day_of(value) for value in distinct}
-        if None not in days and all(first <= day <= last for day in days if day):
-            return {day for day in days if day}
+        found = encoding.days(load.rows, place) or frozenset(map(day_of, {row[place] for row in load.rows}))
+        days = {day for day in found if day}
+        if None not in found and all(first <= day <= last for day in days):
+            return days
+        times = [row[place] for row in load.rows]
         row = next(i for i, value in enumerate(times) if (day := day_of(value)) is None or not first <= day <= last)
         fault = "is not a time" if day_of(times[row]) is None else f"is not between {first} and {last}"
         raise Reject(f"column {load.target.time_column!r} {fault}", table=load.name, row=row)

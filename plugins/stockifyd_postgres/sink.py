@@ -28,7 +28,7 @@ class Postgres(LedgerSink[PostgresOptions]):
         """Where the work is done."""
         from stockifyd_postgres.store import Store  # noqa: PLC0415  see above
 
-        return Store(self.config, self.context)
+        return Store(self.config, self.context, self.sent)
 
     def wants(self) -> Tables:
         return {name: table.columns for name, table in self.config.tables.items()}

@@ -44,11 +44,11 @@ class Doubt:
 class Store:
     """The far side of one sink: its session, its ledger, and the way of a batch into the tables."""
 
-    def __init__(self, config: PostgresOptions, context: Context) -> None:
+    def __init__(self, config: PostgresOptions, context: Context, sent: Callable[[], None]) -> None:
         self.config, self.context = config, context
         self.ledger = Ledger(context.consumer or context.pipeline, context.name)
         self.days = Days(config, context.now)
-        self.writer = Writer()
+        self.writer = Writer(sent)
         self.left_behind = LeftBehind(config)
         self.loader = Loader(config, {})
         self._session: Session | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stockifyd.api import Receipt
 from stockifyd_postgres import wire
@@ -12,9 +12,10 @@ from stockifyd_postgres.loads import Load
 
 
 class Writer:
-    """Knows which tables are staged, and for how many batches more."""
+    """Knows which tables are staged, and for how many batches more. `sent` is called when the server has the last rows."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: Callable[[], None]) -> None:
+        self._sent = sent
         self._staged: dict[str, int] = {}
 
     def staged(self, table: str) -> bool:
@@ -33,8 +34,10 @@ class Writer:
     async def write(self, transaction: Transaction, loads: Sequence[Load]) -> Receipt:
         """Write every load; rows that a conflict kept out count as duplicates."""
         rows = duplicates = 0
-        for load in await wire.settled(transaction, loads):
+        loads = await wire.settled(transaction, loads)
+        for load in loads:
             transaction.table, transaction.first_row = load.name, 0
+            transaction.on_sent = self._sent if load is loads[-1] else None
             took = await self._write(transaction, load)
             rows, duplicates = rows + took, duplicates + len(load.rows) - took
         transaction.table = ""

@@ -41,10 +41,11 @@ class Span(NamedTuple):
     next: int
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One unit a source yields. `raw` stays as it came (it is what a dead letter keeps); transforms replace `value`.
 
-    A Struct, which is made in a third of the time of a dataclass; `msgspec.structs.replace` makes a changed copy.
+    A Struct, which is made in a third of the time of a dataclass; `msgspec.structs.replace` makes a changed copy. The garbage
+    collector does not look at it: a value must not hold its own message.
     """
 
     position: Position

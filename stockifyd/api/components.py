@@ -91,6 +91,17 @@ class Sink(Component[C]):
     """
 
     idempotent: ClassVar[bool] = False
+    on_sent: Callable[[], None] | None = None
+    """The runtime's: what `sent` calls."""
+
+    def sent(self) -> None:
+        """For `write` to say that all of the batch is on its way, and only the answer is awaited. None need say so.
+
+        The runtime then makes the next batch, for which it may hold the event loop for tens of milliseconds. Where a sink
+        does not say it, that begins a little after `write`.
+        """
+        if self.on_sent is not None:
+            self.on_sent()
 
     @abstractmethod
     async def write(self, batch: Batch) -> Receipt | None:

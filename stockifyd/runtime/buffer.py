@@ -9,12 +9,16 @@ from contextlib import suppress
 
 from stockifyd.api import Message, Partition
 
+MESSAGE_BYTES = 240
+"""What a message takes beside its raw value: itself, its position, its numbers."""
+
 
 class Buffer:
-    """A queue of messages that is taken from in batches. It never refuses: its reader asks `bytes` and pauses the source."""
+    """A queue of messages that is taken from in batches. It never refuses: its reader asks `memory` and pauses the source."""
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.count = 0
         self._chunks: deque[tuple[list[Message], int]] = deque()
         self._filled = asyncio.Event()
         self._taken = asyncio.Event()
@@ -22,11 +26,17 @@ class Buffer:
     def __bool__(self) -> bool:
         return bool(self._chunks)
 
+    @property
+    def memory(self) -> int:
+        """About how many bytes what waits takes: of small messages more than their raw values."""
+        return self.bytes + MESSAGE_BYTES * self.count
+
     def put(self, messages: list[Message], size: int) -> None:
         """Add messages whose raw values are `size` bytes together."""
         if messages:
             self._chunks.append((messages, size))
             self.bytes += size
+            self.count += len(messages)
         self._filled.set()
 
     async def filled(self) -> None:
@@ -49,7 +59,7 @@ class Buffer:
 
     def is_full(self, max_bytes: int, max_messages: int) -> bool:
         """Whether a batch of these limits could be filled."""
-        return self.bytes >= max_bytes or sum(len(messages) for messages, _ in self._chunks) >= max_messages
+        return self.bytes >= max_bytes or self.count >= max_messages
 
     def take(self, max_bytes: int, max_messages: int) -> list[Message]:
         """The oldest messages within both limits, but at least one where there is any."""
@@ -66,6 +76,7 @@ class Buffer:
             taken += messages
             room -= size
             self.bytes -= size
+            self.count -= len(messages)
         self._taken.set()
         return taken
 
@@ -78,7 +89,7 @@ class Buffer:
     def clear(self) -> None:
         """Forget all."""
         self._chunks.clear()
-        self.bytes = 0
+        self.bytes = self.count = 0
         self._taken.set()
 
     def _cut(self, max_bytes: int, max_messages: int, *, at_least_one: bool) -> tuple[list[Message], int]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from stockifyd.api import Drift, Fenced, Message, Partition, Retry, Span, StockifydError, Unavailable
 from stockifyd.runtime.checkpoints import Checkpoints
 from stockifyd.runtime.lane import Lane
+from stockifyd.runtime.runs import runs
 from stockifyd.runtime.shared import Shared
 
 CLAIMING = "claiming partitions"
@@ -59,8 +60,8 @@ class Dealer:
 
     @property
     def bytes(self) -> int:
-        """What waits in the lanes."""
-        return sum(lane.buffer.bytes for lane in self.lanes)
+        """What waits in the lanes, as memory."""
+        return sum(lane.buffer.memory for lane in self.lanes)
 
     async def room(self) -> None:
         """Returns when a lane has taken something."""
@@ -77,11 +78,10 @@ class Dealer:
             self.lanes[0].accept(messages, positions)
             return
         hands: list[list[Message]] = [[] for _ in self.lanes]
-        before, hand = None, list[Message]()
-        for message in messages:
-            if (partition := message.position.partition) is not before:
-                before, hand = partition, hands[self._number_of(partition)]
-            hand.append(message)
+        start = 0
+        for run in runs(messages):
+            hands[self._number_of(run.partition)] += messages[start : run.stop]
+            start = run.stop
         for lane, hand in zip(self.lanes, hands, strict=True):
             lane.accept(hand, positions)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,11 @@ class Delivery:
         self._shared = shared
         self._dead_letters = dead_letters
         self._optional = optional
+
+    def when_sent(self, call: Callable[[], None]) -> None:
+        """Call this when the last sink in order says that it has sent a batch and awaits the answer."""
+        for sink in (*self._plain, *self._ledgers.sinks)[-1:]:
+            sink.on_sent = call
 
     async def deliver(self, batch: Batch) -> Batch:
         """Returns when the batch is durable in every required sink; answers with what is left of it after rejections."""

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stockifyd.api import Batch, Message, Partition, Span
-from stockifyd.runtime.buffer import Buffer
+from stockifyd.runtime.buffer import Buffer, size_of
 from stockifyd.runtime.delivery import Delivery
+from stockifyd.runtime.head_start import HeadStart
 from stockifyd.runtime.isolation import parts
 from stockifyd.runtime.ledgers import Ledgers
+from stockifyd.runtime.runs import runs
 from stockifyd.runtime.shared import Shared
 from stockifyd.runtime.side import SideSink
 from stockifyd.runtime.transforming import Transforms
@@ -38,8 +40,9 @@ class Lane:
 
     def __init__(self, equipment: Equipment, *, shared: Shared) -> None:
         self.buffer = Buffer()
-        self._equipment = equipment
         self._shared = shared
+        self._head_start = HeadStart(shared.timing.head_start_secs)
+        self.refit(equipment)
         self._expected: dict[Partition, int] = {}
         self._base: dict[Partition, int] = {}
         self._positions: Mapping[Partition, int] = {}
@@ -113,16 +116,19 @@ class Lane:
         """
         if self._is_ending:
             return
-        expected, kept, size = self._expected, list[Message](), 0
-        before, next_offset = None, NOT_OURS
-        for message in messages:
-            partition, offset = message.position
-            if partition is not before:  # messages of a partition come together: it is looked up once for all of them
-                before, next_offset = partition, expected.get(partition, NOT_OURS)
-            if offset >= next_offset:
-                expected[partition] = next_offset = offset + 1
-                kept.append(message)
-                size += len(message.raw)
+        expected, kept, size, start = self._expected, list[Message](), 0, 0
+        for run in runs(messages):
+            next_offset = expected.get(run.partition, NOT_OURS)
+            if run.first >= next_offset:
+                kept += messages[start : run.stop]
+                size += run.bytes
+            elif run.next > next_offset:
+                rest = [m for m in messages[start : run.stop] if m.position.offset >= next_offset]
+                kept += rest
+                size += size_of(rest)
+            if run.next > next_offset:
+                expected[run.partition] = run.next
+            start = run.stop
         self._shared.counters.fetched += len(kept)
         self._positions = positions
         if kept or any(n > self._expected.get(p, NOT_OURS) for p, n in positions.items()):
@@ -163,6 +169,7 @@ class Lane:
     def refit(self, equipment: Equipment) -> None:
         """Work with these from now on. Only while `run` is not running and nothing is in flight."""
         self._equipment = equipment
+        equipment.delivery.when_sent(self._head_start.end)
 
     def end(self) -> None:
         """Make no more batches: what is in flight is the last."""
@@ -240,9 +247,7 @@ class Lane:
             if self._made.empty():
                 self._slots.release()
             else:
-                # The next batch is on its way to the sink first: making one, and freeing this one, hold the loop for long.
-                secs = self._shared.timing.head_start_secs
-                asyncio.get_running_loop().call_later(secs, _let_go, self._slots, batch)
+                self._head_start.give(self._slots, batch)
             del batch, part, done
 
     async def _look(self) -> None:
@@ -255,16 +260,4 @@ class Lane:
 
 def _ends(messages: Sequence[Message]) -> dict[Partition, int]:
     """The offset behind the last message of each partition."""
-    ends: dict[Partition, int] = {}
-    before = None
-    for message in reversed(messages):
-        partition, offset = message.position
-        if partition is not before:
-            before = partition
-            ends.setdefault(partition, offset + 1)
-    return ends
-
-
-def _let_go(slots: asyncio.Semaphore, _written: Batch) -> None:
-    """The next batch may be made; with this call the last reference to the one that was written ends."""
-    slots.release()
+    return {run.partition: run.next for run in runs(messages)}

@@ -26,6 +26,16 @@ async def test_rows_and_offsets_go_together(opened: Any, market: Any) -> None:
     assert await sink.stored([TOPIC, Partition("unknown")]) == {TOPIC: 8}
 
 
+async def test_it_says_when_rows_are_sent(opened: Any) -> None:
+    """Once a batch, behind the last table: the runtime makes the next one then."""
+    sink, said = await opened(), list[str]()
+    sink.on_sent = lambda: said.append("sent")
+    await sink.claim({TOPIC: 0})
+    for n in range(3):
+        await sink.write(options_batch(n, 1))
+    assert ["sent"] * 3 == said
+
+
 async def test_values_come_back_as_they_went(opened: Any, market: Any) -> None:
     """Every column holds what was written."""
     sink = await opened()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,11 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stockifyd.api import Message, Partition
+from stockifyd_kafka import records as making
 from stockifyd_kafka.portion import MOST_RECORDS, READ_BYTES, Portion
 from stockifyd_kafka.unpacking import Fetches, Unpacking
 
 TP, PARTITION = TopicPartition("t", 0), Partition("t", 0, "c")
 HUGE = 32 * 2**20
+in_c = pytest.mark.skipif(making._records is None, reason="_records was not compiled: there was no C compiler")
 
 
 class Record(NamedTuple):
@@ -113,6 +118,52 @@ def test_messages_are_the_records(some: list[list[Record]], start: int, compress
     assert expected == [(m.position.offset, m.raw, m.key, m.timestamp_ms, tuple(m.headers)) for m in messages]
     assert all(message.position.partition is PARTITION for message in messages)
     assert theirs.next_fetch_offset == ours.next_fetch_offset
+
+
+@in_c
+@given(batches(), st.integers(0, 12), st.integers(1, 60), st.integers(1, 4), st.sampled_from([0, 1, 3]))
+def test_in_c_as_in_python(some: list[list[Record]], start: int, room: int, left: int, compression: int) -> None:
+    """The same messages, and the same left of the portion, wherever that ends."""
+    data = packed(some[0], compression=compression)
+    asked: tuple[Partition, int, int, int] = (PARTITION, start, room, left)
+    first, second = (iter(MemoryRecords(data).next_batch()) for _ in range(2))  # type: ignore[union-attr]
+    assert making.plain_messages(first, *asked) == making.messages(second, *asked)
+
+
+def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was installed without: messages all the same."""
+    monkeypatch.setattr(making, "_records", None)
+    assert [[0, 1]] == [[m.position.offset for m in part] for part in unpacked(Portion(), 1, 1)]
+
+
+@in_c
+@pytest.mark.parametrize("wrong", [{"value": "text"}, {"offset": "1"}, {"offset": 2**64}, {"headers": None}, {}])
+def test_a_record_that_is_none(wrong: dict[str, Any]) -> None:
+    """What aiokafka never gives is an error of Python's, not of the process; so is one that the records raise."""
+    whole = {"offset": 1, "value": b"", "key": None, "timestamp": 0, "headers": ()}
+    record = SimpleNamespace(**{name: value for name, value in {**whole, **wrong}.items() if wrong})
+    with pytest.raises((TypeError, OverflowError, AttributeError)):
+        making.messages(iter([record]), PARTITION, 0, 1, 1)
+    with pytest.raises(ZeroDivisionError):
+        making.messages((1 // n for n in [0]), PARTITION, 0, 1, 1)
+
+
+@in_c
+def test_nothing_leaks() -> None:
+    """Neither messages nor positions outlive who holds them, also where a record is wrong."""
+    good = SimpleNamespace(offset=10**6, value=b"x" * 99, key=b"k" * 99, timestamp=10**12, headers=[("h", b"v")])
+    bad = SimpleNamespace(offset=10**6, value="x", key=None, timestamp=10**12, headers=[])
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            assert making.messages(iter([good] * 9), PARTITION, 0, 10**6, 100)[0]
+            with pytest.raises(TypeError):
+                making.messages(iter([good, bad]), PARTITION, 0, 10**6, 100)
+        gc.collect()
+        left, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert left < 20_000
 
 
 def test_a_broken_batch_is_told() -> None:

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from stockifyd.api import Reject
 from stockifyd_postgres import encoding
-from stockifyd_postgres.encoding import BLOCK_ROWS, EPOCH, KINDS, encode
+from stockifyd_postgres.encoding import BLOCK_ROWS, EPOCH, KINDS, days, encode
+from stockifyd_postgres.partitions import day_of
 from stockifyd_postgres.values import check
 
 pytestmark = pytest.mark.skipif(encoding._binary is None, reason="_binary was not compiled: there was no C compiler")
@@ -27,6 +28,8 @@ pytestmark = pytest.mark.skipif(encoding._binary is None, reason="_binary was no
 NOW = datetime(2026, 11, 24, 4, 0, tzinfo=UTC)
 ZONE = "timestamp with time zone"
 PLAIN = "timestamp without time zone"
+INDIA = timezone(timedelta(hours=5, minutes=30))
+YEARS = (EPOCH.replace(tzinfo=None, year=2), EPOCH.replace(tzinfo=None, year=9998))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 ANYTHING = st.one_of(
     *(st.none(), st.booleans(), st.integers(), st.floats(), st.decimals(), st.text(), st.dates(), st.datetimes()),
@@ -92,7 +95,7 @@ def field(kind: str, value: Any) -> bytes | None:
         ("boolean", True, b"\1"),
         ("boolean", False, b"\0"),
         (ZONE, EPOCH - timedelta(microseconds=1), b"\xff" * 8),
-        (ZONE, EPOCH.astimezone(timezone(timedelta(hours=5, minutes=30))), bytes(8)),
+        (ZONE, EPOCH.astimezone(INDIA), bytes(8)),
         (ZONE, datetime.max.replace(tzinfo=UTC), b"\x7f" + b"\xff" * 7),
         (ZONE, datetime.min.replace(tzinfo=UTC), b"\x80" + bytes(7)),
         (PLAIN, EPOCH.replace(tzinfo=None, second=1), struct.pack(">q", 10**6)),
@@ -197,21 +200,42 @@ def test_long_texts_among_numbers() -> None:
 
 def test_an_encoder_that_takes_the_rows_away() -> None:
     """What Python code runs meanwhile may do anything, and breaks nothing."""
-    rows: list[Any] = [(date(2026, 1, 1 + n),) for n in range(20)]
+    rows: list[Any] = [(NOW.astimezone(timezone(timedelta(hours=n))),) for n in range(1, 20)]
 
-    def clearing(_: date) -> bytes:
+    def clearing(_: datetime) -> bytes:
         rows.clear()
-        return bytes(4)
+        return bytes(8)
 
     with pytest.raises(ValueError, match="went away"):
-        _binary().encode((("o", date, clearing),), rows, BLOCK_ROWS)
+        _binary().encode((("z", clearing),), rows, BLOCK_ROWS)
 
 
-@pytest.mark.parametrize("column", [("o", date, lambda _: "text"), ("o", date, lambda _: 1 / 0), ("z", None, None)])
+@pytest.mark.parametrize("column", [("z", lambda _: "text"), ("z", lambda _: 1 / 0), ("?", None)])
 def test_an_encoder_that_fails(column: Any) -> None:
     """Is an error of Python's, not of the process."""
     with pytest.raises((ValueError, ZeroDivisionError)):
-        _binary().encode((column,), [(date(2026, 1, 1),)], BLOCK_ROWS)
+        _binary().encode((column,), [(NOW.astimezone(timezone(timedelta(hours=1))),)], BLOCK_ROWS)
+
+
+@given(st.datetimes(*YEARS, timezones=st.sampled_from([UTC, INDIA])), st.booleans())
+def test_any_instant(value: datetime, naive: bool) -> None:
+    """Microseconds since 2000, days since then, whatever the year."""
+    value = value.replace(tzinfo=None) if naive else value
+    since = (value.replace(tzinfo=UTC) if naive else value) - EPOCH
+    assert struct.pack(">q", since // timedelta(microseconds=1)) == field(PLAIN if naive else ZONE, value)
+    assert struct.pack(">i", value.toordinal() - EPOCH.toordinal()) == field("date", value.date())
+
+
+@given(st.lists(st.datetimes(timezones=st.just(UTC)) | st.integers(0, 3).map(lambda n: NOW + timedelta(hours=11 * n))))
+def test_days_of_times(times: list[datetime]) -> None:
+    """Each once, in whatever order they come."""
+    assert {day_of(time) for time in times} == days([(0, time) for time in times], 1)
+
+
+@pytest.mark.parametrize("value", [None, NOW.date(), NOW.replace(tzinfo=None), NOW.astimezone(ZoneInfo("Asia/Kolkata")), 1])
+def test_days_that_python_finds(value: Any) -> None:
+    """Of what is no time in UTC, also among others that are."""
+    assert [days([(value,)], 0), days([(NOW,), (value,)], 0), days([(NOW,), ()], 0)] == [None] * 3
 
 
 def test_nothing_leaks() -> None:
@@ -225,6 +249,8 @@ def test_nothing_leaks() -> None:
         for _ in range(50):
             assert encode(kinds, rows)
             assert encode(kinds, bad) is None
+            assert days(rows, 0)
+            assert days(rows, 1) is None
         gc.collect()
         left, _ = tracemalloc.get_traced_memory()
     finally:
@@ -236,6 +262,7 @@ def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it was installed without: all is asyncpg's."""
     monkeypatch.setattr(encoding, "_binary", None)
     assert encode(["integer"], [(1,)]) is None
+    assert days([(NOW,)], 0) is None
 
 
 @given(st.lists(st.tuples(*(st.none() | kind for kind in (st.integers(-9, 9), TEXT, st.booleans(), TEXT))), min_size=1))
