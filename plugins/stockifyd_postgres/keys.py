@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import NoneType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -66,13 +67,18 @@ def _column(table: Table, rows: Sequence[Row], name: str) -> list[Any]:
 
 def _faults(name: str, values: Sequence[Any], judge: Callable[[str, Any], str], kind: str) -> dict[int, str]:
     """Rows whose value could not be compared, and why. Values are few, rows are many: each value is judged once."""
+    if len({*map(type, values)} - {NoneType}) > 1:  # 1 is 1.0 and True to a set, and not to a judge
+        return _each(name, values, judge, kind)
     try:
-        wrong: Mapping[Any, str] = {value: why for value in set(values) if value is not None and (why := judge(kind, value))}
-        if not wrong:
+        if not any(judge(kind, value) for value in set(values) if value is not None):
             return {}
-        told = [(row, wrong.get(value, "")) for row, value in enumerate(values)]
     except TypeError:  # a value that cannot be hashed, such as a list
-        told = [(row, judge(kind, value)) for row, value in enumerate(values) if value is not None]
+        pass
+    return _each(name, values, judge, kind)
+
+
+def _each(name: str, values: Sequence[Any], judge: Callable[[str, Any], str], kind: str) -> dict[int, str]:
+    told = ((row, judge(kind, value)) for row, value in enumerate(values) if value is not None)
     return {row: f"column {name}, looked up as {kind}: {why}" for row, why in told if why}
 
 

@@ -48,6 +48,13 @@ def test_a_value_that_the_column_cannot_have(bad: object) -> None:
     assert keys.refused[1].startswith("column 'a', looked up as integer: ")
 
 
+@pytest.mark.parametrize(("values", "refused"), [([1.0, 1], [0]), ([1, 1.0], [1])])
+def test_equal_is_not_the_same(values: list[object], refused: list[int]) -> None:
+    """1.0 is no whole number, though 1 beside it is equal and is one, in whatever order they come."""
+    keys = keys_of(table(*([(value, None, "x")] for value in values)), options(), KINDS)
+    assert refused == list(keys.refused)
+
+
 def test_a_span_of_time() -> None:
     """Later than the first and not later than the last: the row's time less `ago_secs`, and `within_secs` before."""
     as_of = {"column": "at", "time": "at", "ago_secs": 300, "within_secs": 600}
