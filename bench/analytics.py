@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import gc
 import logging
-import statistics
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -34,6 +32,7 @@ STEPS: dict[str, tuple[type[Transform[Any]], dict[str, Any]]] = {
     "summarise_chain": (SummariseChain, {"rate_pct": RATE_PCT}),
 }
 ANALYTICS = ("enrich_greeks", "classify_buildup", "summarise_chain")
+TOGETHER = "enrich, classify and summarise"
 LOOPS = ("vollib, iv", "vollib, iv and greeks")
 
 
@@ -101,29 +100,12 @@ async def a_round(chains: int, vendor: str) -> dict[str, float]:
     return found
 
 
-def told(rounds: list[dict[str, float]]) -> str:
-    """Medians, and each as a ratio to the loop of the same round."""
-    for one in rounds:
-        one["enrich, classify and summarise"] = sum(one[step] for step in ANALYTICS)
-    lines = ["| a chain of 500 options | CPU ms, median | lowest | of the vollib loop for iv alone |", "|---|---|---|---|"]
-    for name in rounds[0]:
-        times, ratios = [one[name] for one in rounds], [one[name] / one[LOOPS[0]] for one in rounds]
-        lines.append(f"| {name} | {statistics.median(times):.2f} | {min(times):.2f} | {statistics.median(ratios):.3f} |")
-    return "\n".join(lines)
-
-
-def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--chains", type=int, default=40)
-    asked.add_argument("--rounds", type=int, default=9)
-    asked.add_argument("--vendor", choices=["upstox", "dhan", "nse"], default="upstox")
-    given = asked.parse_args()
-    asyncio.run(a_round(2, given.vendor))  # what is imported on first use is imported now
+def measure(rounds: int, chains: int = 40, vendor: str = "upstox") -> list[dict[str, float]]:
+    """CPU milliseconds for a chain of 500 options by step, of each round; with the analytics all told, and a loop beside them."""
+    asyncio.run(a_round(2, vendor))  # what is imported on first use is imported now
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)  # as the daemon has it, ADR 9
-    rounds = [asyncio.run(a_round(given.chains, given.vendor)) for _ in range(given.rounds)]
-    print(told(rounds))
-
-
-if __name__ == "__main__":
-    main()
+    found = [asyncio.run(a_round(chains, vendor)) for _ in range(rounds)]
+    for one in found:
+        one[TOGETHER] = sum(one[step] for step in ANALYTICS)
+    return found

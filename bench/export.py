@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -27,10 +27,31 @@ PSQL = 'select * from option_contracts order by "timestamp", symbol_id, expiry, 
 
 @dataclass(frozen=True)
 class History:
-    """So many rows of yesterday in `option_contracts`."""
+    """Simulated chains of yesterday in `option_contracts`."""
 
     at: Bed
-    rows: int
+    day: date
+    chains: int
+
+    @property
+    def rows(self) -> int:
+        return self.chains * OPTIONS
+
+    @property
+    def where(self) -> dict[str, str]:
+        """The replica: here it is the primary itself, behind PgBouncer."""
+        host = f"127.0.0.1:{self.at.pgbouncer.port}"
+        return {
+            "DATABASE_REPLICA_HOSTS": host, "DATABASE_NAME": DATABASE, "DATABASE_USER": WRITER, "DATABASE_PASSWORD": PASSWORD,
+        }  # fmt: skip
+
+    def batches(self, last: int = 0) -> Iterator[Batch]:
+        """Its chains, or the last of them, with a row for each option in table `options`."""
+        flatten = FlattenChain(FlattenChainOptions(), Context("bench", "flatten_chain", logging.getLogger("bench")))
+        made = islice(Simulator(1, self.day, strikes=OPTIONS // 2), self.chains - last if last else 0, self.chains)
+        for lot in iter(lambda: list(islice(made, CHAINS_AT_A_TIME)), []):
+            messages = tuple(Message(Position(Partition("chains"), n), one.value) for n, one in enumerate(lot))
+            yield flatten.apply(Batch(messages))
 
     @property
     def file(self) -> Path:
@@ -40,12 +61,9 @@ class History:
         """Rows a second of `stockifyd run`, from its start to its end, with nothing exported yet."""
         for path in self.at.folder.glob("options.c*"):
             path.unlink()
-        today = datetime.now(UTC).date()
-        where = {"DATABASE_REPLICA_HOSTS": f"127.0.0.1:{self.at.pgbouncer.port}", "DATABASE_NAME": DATABASE}
-        when = {"HISTORICAL_FROM": f"{today - timedelta(days=1)}T00:00:00Z", "HISTORICAL_TO": f"{today}T00:00:00Z"}
-        who = {"DATABASE_USER": WRITER, "DATABASE_PASSWORD": PASSWORD, "HISTORICAL_FOLDER": str(self.at.folder)}
+        when = {"HISTORICAL_FROM": f"{self.day}T00:00:00Z", "HISTORICAL_TO": f"{self.day + timedelta(days=1)}T00:00:00Z"}
         began = time.perf_counter()
-        run = self.at.run(SPEC, **where, **when, **who)
+        run = self.at.run(SPEC, **self.where, **when, HISTORICAL_FOLDER=str(self.at.folder))
         cpu, peak = run.watched()
         secs, lines = time.perf_counter() - began, _lines(self.file)
         if run.process.returncode or lines != self.rows + 1:
@@ -58,18 +76,14 @@ class History:
 
 
 def filled(at: Bed, chains: int) -> History:
-    """Simulated chains of 500 options, stored as the storage pipeline stores them."""
+    """Chains of 500 options, stored as the storage pipeline stores them."""
     at.migrate(ROOT / "pipelines" / "storage.yaml")
-    day = datetime.now(UTC).date() - timedelta(days=1)
-    at.sql(f"TRUNCATE option_contracts; SELECT stockifyd.ensure_day('option_contracts', '{day}')")
-    flatten = FlattenChain(FlattenChainOptions(), Context("bench", "flatten_chain", logging.getLogger("bench")))
-    made = islice(Simulator(1, day, strikes=OPTIONS // 2), chains)
-    for lot in iter(lambda: list(islice(made, CHAINS_AT_A_TIME)), []):
-        messages = tuple(Message(Position(Partition("chains"), n), one.value) for n, one in enumerate(lot))
-        table = flatten.apply(Batch(messages)).tables["options"]
-        at.copy(table)
+    history = History(at, datetime.now(UTC).date() - timedelta(days=1), chains)
+    at.sql(f"TRUNCATE option_contracts; SELECT stockifyd.ensure_day('option_contracts', '{history.day}')")
+    for batch in history.batches():
+        at.copy(batch.tables["options"])
     at.sql("ANALYZE option_contracts; CHECKPOINT")
-    return History(at, chains * OPTIONS)
+    return history
 
 
 class Race(NamedTuple):

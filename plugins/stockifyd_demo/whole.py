@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +31,9 @@ TOPICS = {RAW: PARTITIONS, "market.enriched": PARTITIONS, "market.analytics": PA
 VENDOR_SECS = 60.0
 AUDIT_SECS = 60  # of the first minute only the end was polled
 EXPORT = "options.csv"
+HISTORY_POLLS = 2
+"""So many polls before a chain lies the one that its recent build-ups are against: a demo has no ten minutes."""
+HISTORY_WITHIN_SECS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class WholeWishes:
     interval_secs: float
     secs: float
     victim: str
+
+    @property
+    def ago(self) -> timedelta:
+        """How old the chain is that recent build-ups are against."""
+        return timedelta(seconds=HISTORY_POLLS * self.interval_secs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,9 @@ async def tell_whole(wishes: WholeWishes, children: Children) -> int:
         await Course(Screen(stage), daemons, connection, ground.kafka.address).run(wanted, export)
         stage.scene("Audit: is every chain that was polled in each place, once?")
         chains = await polled.chains(ground.kafka.address, RAW)
-        is_right = await _reckon(stage, connection, ground.kafka.address, chains, export)
+        found = await reckoning.find(connection, export)
+        counts = {topic: await polled.count(ground.kafka.address, topic) for topic in TOPICS}
+        is_right = _reckon(stage, chains, counts, found, ago=wishes.ago)
         if chains:
             await _audit(stage, children, ground, chains)
         stage.line("")
@@ -113,6 +124,8 @@ def _environment(ground: Ground, wishes: WholeWishes, folder: Path) -> dict[str,
         "UPSTOX_URL": f"http://{ground.vendor.address}",
         "UPSTOX_REQUESTS_IN_HALF_AN_HOUR": "1000000",  # a vendor on loopback counts none
         "POLL_INTERVAL_SECS": str(wishes.interval_secs),
+        "BUILDUP_AGO_SECS": str(wishes.ago.total_seconds()),
+        "BUILDUP_WITHIN_SECS": str(HISTORY_WITHIN_SECS),
         "CALENDAR_FILE": str(market.always_open(folder)),
         "INSTRUMENTS_FILE": str(_instruments(wishes.pipelines).resolve()),
         "STOCKIFYD_RUNTIME": str(folder),  # a killed daemon leaves its control socket, which goes with the rest
@@ -146,14 +159,14 @@ async def _audit(stage: Stage, children: Children, ground: Ground, chains: Seque
     stage.line(await children.complete("audit", command, environment={"DATABASE_URL": ground.postgres.url}))
 
 
-async def _reckon(stage: Stage, connection: asyncpg.Connection, brokers: str, chains: Sequence[Chain], export: Path) -> bool:
-    counts = {topic: await polled.count(brokers, topic) for topic in TOPICS}
-    found = await reckoning.find(connection, export)
+def _reckon(stage: Stage, chains: Sequence[Chain], counts: Mapping[str, int], found: reckoning.Found, *, ago: timedelta) -> bool:
     options = sum(one.options for one in chains)
     stage.table(("place", "chains", "rows"), list(_places(counts, found)))
-    wrong = list(reckoning.differences(chains, found))
+    wrong = list(reckoning.differences(chains, found, ago))
     if not chains:
         wrong.append("nothing was polled")
+    if chains and not found.with_history:
+        wrong.append("no build-up had history")
     if counts["market.dead"]:
         wrong.append(f"{counts['market.dead']} dead letters in market.dead")
     if missing := max(0, len(chains) - counts["market.analytics"]):
@@ -162,6 +175,10 @@ async def _reckon(stage: Stage, connection: asyncpg.Connection, brokers: str, ch
         stage.good(f"each of {len(chains):,} chains that were polled is stored once, with all of its options: {options:,} rows")
         stage.good("the open interest of each, calls and puts, is what the vendor answered")
         stage.good("each has its analytics once, and a build-up for each option")
+        stage.good(
+            f"{found.with_history:,} of {options:,} build-ups had history: the chain of {ago.total_seconds():g} s before,"
+            " looked up where storage had stored it"
+        )
         stage.good(f"the exported file has each of the {options:,} rows once")
         stage.good("no dead letters, no gaps")
     for difference in wrong[:SHOWN]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -17,10 +18,14 @@ from stockifyd_optionchain.settlement import moment
 
 BUILDUPS = "buildups"
 COLUMNS = ("timestamp", "symbol_id", "expiry", "strike_price", "option_type", "price_change", "oi_change", "buildup")
-KEY, PAST = ("expiry", "strike_price", "option_type"), ("ltp", "oi")
+SINCE = (*COLUMNS, "since")
+"""Of build-ups against a history: the time of the row that each is against."""
+KEY, PAST = ("expiry", "strike_price", "option_type"), ("ltp", "oi", "timestamp")
 
-Known = Mapping[tuple[Any, ...], tuple[Any, ...]]
-"""Last price and OI of the past, by KEY."""
+NOTHING = (None, None, None)
+
+Known = Mapping[tuple[Any, ...], Sequence[Any]]
+"""Last price, OI and time of the past, by KEY."""
 
 
 class ClassifyBuildupOptions(Config, frozen=True):
@@ -29,17 +34,21 @@ class ClassifyBuildupOptions(Config, frozen=True):
     history: Annotated[
         str | None,
         Meta(
-            description="A table that a `lookup` before this one has made, with each option's `ltp` and `oi` of the past; "
-            "default: the previous session, as the message has it (`prev_close`, `prev_oi`).",
+            description="A table that a `lookup` before this one has made, with each option's `ltp`, `oi` and `timestamp` of the "
+            "past; default: the previous session, as the message has it (`prev_close`, `prev_oi`).",
             examples=["history"],
         ),
     ] = None
+    table: Annotated[
+        str, Meta(min_length=1, description="What the table is called. `summarise_chain` weighs the one called `buildups`.")
+    ] = BUILDUPS
 
 
 class ClassifyBuildup(Transform[ClassifyBuildupOptions]):
     """Adds table `buildups`: each option's long or short build-up, long unwinding or short covering; null where neither moved.
 
-    By the change of price and of open interest since the previous session, or since the values of a table `history`.
+    By the change of price and of open interest since the previous session, or since the values of a table `history`. What no
+    history is known of has no build-up.
     """
 
     type = "classify_buildup"
@@ -54,16 +63,22 @@ class ClassifyBuildup(Transform[ClassifyBuildupOptions]):
             past = None if history is None else _known(history, index, chain.symbol_id)
             return (_row(head, option, past) for option in chain.options)
 
-        return await flattened(batch, BUILDUPS, COLUMNS, rows_of)
+        return await flattened(batch, self.config.table, self._columns, rows_of)
 
     def tables(self, before: Tables) -> Tables:
-        """Those that come in, and `buildups`; ValueError where there is no history, or a column of it is missing."""
+        """Those that come in, and the build-ups; ValueError where there are such, or no history, or a column of it is missing."""
+        if self.config.table in before:
+            raise ValueError(f"table: a table {self.config.table!r} arrives already; name another one")
         if (name := self.config.history) is not None:
             if name not in before:
                 raise ValueError(f"history: no table {name!r} arrives here; put a transform that makes it before this one")
             if missing := [column for column in ("symbol_id", *KEY, *PAST) if before[name] and column not in before[name]]:
                 raise ValueError(f"history: table {name!r} has no column {missing[0]!r}")
-        return {**before, BUILDUPS: COLUMNS}
+        return {**before, self.config.table: self._columns}
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        return COLUMNS if self.config.history is None else SINCE
 
     def _history(self, batch: Batch) -> Table | None:
         if self.config.history is None:
@@ -77,19 +92,20 @@ class ClassifyBuildup(Transform[ClassifyBuildupOptions]):
 
 def _known(history: Table, message: int, symbol_id: int) -> Known:
     """The past of a message's options; of several rows of an option the last one counts."""
-    at = [history.columns.index(name) for name in ("symbol_id", *KEY, *PAST)]
-    rows = ([row[place] for place in at] for row in history.of_message(message))
-    return {(expiry, strike, side): (ltp, oi) for symbol, expiry, strike, side, ltp, oi in rows if symbol == symbol_id}
+    index = history.columns.index
+    symbol, key, past = index("symbol_id"), itemgetter(*map(index, KEY)), itemgetter(*map(index, PAST))
+    return {key(row): past(row) for row in history.of_message(message) if row[symbol] == symbol_id}
 
 
 def _row(head: Row, option: Option, past: Known | None) -> Row:
     ltp = option.ltp or None  # 0 is no price
+    about = (*head, option.expiry, option.strike, option.option_type)
     if past is None:
         moved, built = option.price_change, oi_change(option)
         if moved is None or ltp is None:
             moved = difference(ltp, option.prev_close or None)
-    else:
-        before, held = past.get((option.expiry, option.strike, option.option_type), (None, None))
-        moved = difference(ltp, float(before) if before else None)
-        built = None if option.oi is None or held is None else option.oi - int(held)
-    return (*head, option.expiry, option.strike, option.option_type, moved, built, classify(moved, built))
+        return (*about, moved, built, classify(moved, built))
+    before, held, since = past.get((option.expiry, option.strike, option.option_type), NOTHING)
+    moved = difference(ltp, float(before) if before else None)
+    built = None if option.oi is None or held is None else option.oi - int(held)
+    return (*about, moved, built, classify(moved, built), since)

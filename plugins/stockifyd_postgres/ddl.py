@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS stockifyd.migrations (
   applied_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 """
-MARKET = ("market_snapshots", "option_contracts", "option_analytics", "option_buildups")
+MARKET = ("market_snapshots", "option_contracts", "option_analytics", "option_buildups", "option_recent_buildups")
 BY_DAY = re.compile(r"^-- by day: (\w+)$", re.MULTILINE)
 
 

@@ -25,7 +25,7 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
 WHERE i.indrelid = $1::bigint::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 AND k.at <= i.indnkeyatts GROUP BY i.indexrelid"""
 
-PORTION = 5_000
+PORTION = 2500
 """Keys of one query: encoding them, and what it finds, must not hold the event loop for long."""
 
 Key = tuple[Any, ...]
@@ -63,10 +63,19 @@ async def inquire(transaction: Transaction, options: LookupOptions) -> Inquiry:
     """The query that the options mean, of the table that is there. Drift where it cannot be asked."""
     rows = await transaction.fetch(SHAPE, *options.target)
     if not rows:
-        raise Drift(f"from: there is no table {options.source!r}, or no right to read it", hint="correct `from`, or grant SELECT")
+        raise Drift(f"from: there is no table {options.source!r}, or no right to read it", hint=_cure(options))
     types = {row["name"]: row["type"] for row in rows}
     unique = [set(row["columns"]) for row in await transaction.fetch(UNIQUE, rows[0]["oid"])]
     return inquiry(options, types, unique)
+
+
+def _cure(options: LookupOptions) -> str:
+    """Who makes the table, where this plugin knows it."""
+    from stockifyd_postgres.ddl import shipped  # noqa: PLC0415  only where something is missing
+
+    if f"tables/{options.target[1]}" not in dict(shipped("tables")):
+        return "correct `from`, or grant SELECT"
+    return "run `stockifyd migrate` of the pipeline that writes it (with `--reader` for a role of your own), or correct `from`"
 
 
 def inquiry(options: LookupOptions, types: Mapping[str, str], unique: Sequence[set[str]]) -> Inquiry:

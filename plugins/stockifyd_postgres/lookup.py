@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stockifyd.api import Batch, Context, Drift, Partition, Reject, Row, Table, Tables, Transform
 from stockifyd_postgres.lookup_options import LookupOptions
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # imported when it works: `stockifyd validate` imports this m
     from stockifyd_postgres.connection import Transaction
     from stockifyd_postgres.inquiry import Inquiry, Key
     from stockifyd_postgres.keys import Keys
+    from stockifyd_postgres.rehearsal import Rehearsal
     from stockifyd_postgres.remembered import Remembered
     from stockifyd_postgres.replicas import Replicas
 
@@ -29,7 +30,8 @@ SLICE = 2_000
 class Lookup(Transform[LookupOptions]):
     """Adds to the rows of a table what another table, in PostgreSQL, says of them: by a key, or as it was at a time.
 
-    Reads replicas, the first that is not too far behind; one query for a batch.
+    Reads replicas, the first that is not too far behind; one query for a batch. A test file says what there is, by the lookup's
+    name: `outside: {NAME: [{...}]}`, the columns that it asks the looked-up table for.
     """
 
     type = "lookup"
@@ -39,6 +41,7 @@ class Lookup(Transform[LookupOptions]):
         self._replicas: Replicas | None = None
         self._remembered: Remembered | None = None
         self._inquiry: Inquiry | None = None
+        self._rehearsal: Rehearsal | None = None
 
     async def open(self) -> None:
         """Connect, and look at the table. Unavailable where no server is fit to be read, Drift where the table is another."""
@@ -48,6 +51,12 @@ class Lookup(Transform[LookupOptions]):
         self._remembered = Remembered(self.config.cache_max_rows, self.config.cache_secs)
         self._replicas = self._servers()
         await self._replicas.open()
+
+    def rehearse(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take these for the rows of the looked-up table, and ask no server."""
+        from stockifyd_postgres.rehearsal import Rehearsal  # noqa: PLC0415  see above
+
+        self._rehearsal = Rehearsal(self.config, rows)
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -79,12 +88,15 @@ class Lookup(Transform[LookupOptions]):
     async def apply(self, batch: Batch) -> Batch:
         """Look up all rows of the batch at once. Unavailable and Retry as the servers are; Drift where the table does not fit."""
         table = self._arrived(batch)
-        if self._replicas is None or self._inquiry is None:
+        if self._rehearsal is not None:
+            rehearsed = self._rehearsal.beside(table)
+            keys = await self._keys(table, rehearsed.kinds)
+            found: Mapping[Key, Row] = rehearsed.answers(keys.distinct())
+        elif self._replicas is None or self._inquiry is None:
             raise Drift("the lookup is not open", hint="open it first")
-        from stockifyd_postgres.keys import keys_of  # noqa: PLC0415  see above
-
-        keys = keys_of(table, self.config, self._inquiry.kinds)
-        found = await self._found(self._replicas, keys, batch)
+        else:
+            keys = await self._keys(table, self._inquiry.kinds)
+            found = await self._found(self._replicas, keys, batch)
         made = await self._made(table, keys, found)
         refused: dict[int, str | Reject] = {**self._missed(table, keys, found), **keys.refused}
         return batch.with_table(self.config.into or self.config.table, made).reject(refused)
@@ -128,6 +140,16 @@ class Lookup(Transform[LookupOptions]):
         if self.config.into is not None:
             return (*self.config.match, *self.config.found)
         return (*before, *self.config.found) if before else ()
+
+    async def _keys(self, table: Table, kinds: Sequence[str]) -> Keys:
+        from stockifyd_postgres.keys import Keys, keys_of  # noqa: PLC0415  see above
+
+        keys = Keys([])
+        for start in range(0, len(table.rows), SLICE):
+            rows = range(start, min(start + SLICE, len(table.rows)))
+            keys.add(keys_of(table, self.config, kinds, rows))
+            await asyncio.sleep(0)
+        return keys
 
     async def _found(self, replicas: Replicas, keys: Keys, batch: Batch) -> Mapping[Key, Row]:
         """The rows of all keys, remembered or asked for."""

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from stockifyd.api.batch import Batch, Message, Partition, Receipt, Span
 from stockifyd.api.errors import Drift
@@ -82,6 +82,15 @@ class Transform(Component[C]):
     def tables(self, before: Tables) -> Tables | None:
         """The tables that leave, given those that come in; None where it cannot be told. Static: `validate` asks."""
         return None
+
+    def rehearse(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take these rows for all that is outside: `apply` asks nobody else. For a transform whose `apply` looks things up.
+
+        `stockifyd test` calls it in place of `open`, once, with what a case says under `outside`, its values as YAML has them. A
+        transform that overrides it is never opened by a case, which must then say what there is. No I/O. May raise ValueError,
+        which is told at its place in the test file: one that ends in " - at `$[2].price`", as msgspec's do, at that value.
+        """
+        raise ValueError("this transform takes nothing from outside")
 
 
 class Sink(Component[C]):

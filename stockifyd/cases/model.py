@@ -110,6 +110,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     messages: Annotated[list[Input], Meta(min_length=1, description="What goes in, in place of the source.")]
     expect: Annotated[Expect, Meta(description="What is expected.")]
     clock: Annotated[Time | None, Meta(description="What time it is for components; default: the file's.")] = None
+    outside: Annotated[
+        dict[str, list[dict[str, Any]]],
+        Meta(description="The rows that transforms find outside, in a database say, by the transform's name; `[]`: none."),
+    ] = {}
 
 
 class CaseFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -86,7 +86,7 @@ def run_case(suite: Suite, index: int, runner: asyncio.Runner) -> Outcome:
     assert suite.file is not None
     case = suite.cases[index]
     began = time.perf_counter()
-    trace = runner.run(run(suite.spec, suite.messages[index], case.clock or suite.file.clock))
+    trace = runner.run(run(suite.spec, suite.messages[index], clock=case.clock or suite.file.clock, outside=case.outside))
     judge = Judge(suite.document, ("cases", index, "expect"), suite.file.tolerance)
     failures = tuple(judge.failures(case.expect, trace))
     return Outcome(case.name, suite.document.mark(("cases", index)), failures, time.perf_counter() - began)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from stockifyd.api import Batch, Message, Span, StockifydError, Transform
 from stockifyd.api.components import utc_now
 from stockifyd.cases.inputs import PARTITION
+from stockifyd.cases.outside import Outside, prepare
 from stockifyd.cases.recording import Taken, record
 from stockifyd.runtime.attempts import Attempts
 from stockifyd.runtime.breaker import Breaker
@@ -56,12 +57,15 @@ class _Once(Attempts):
         return await call()
 
 
-async def run(spec: Spec, messages: Sequence[Message], clock: datetime | None) -> Trace:
-    """The trace of these messages in one batch. Components are told that it is `clock`; by default what time it is."""
+async def run(spec: Spec, messages: Sequence[Message], *, clock: datetime | None, outside: Outside) -> Trace:
+    """The trace of these messages in one batch. Components are told that it is `clock`; by default what time it is.
+
+    Transforms that would ask somebody outside are told what there is.
+    """
     transforms = build_transforms(spec, consumer=spec.name, now=_pinned(clock) if clock else utc_now)
     advance = {PARTITION: Span(0, len(messages))} if messages else {}
     trace = Trace()
-    batch = await _transformed(transforms, Batch(tuple(messages), advance=advance), trace)
+    batch = await _transformed(transforms, Batch(tuple(messages), advance=advance), outside, trace=trace)
     if trace.raised is None:
         trace.end = batch
         sinks = build_sinks(spec, transforms=transforms, consumer=spec.name)
@@ -74,14 +78,14 @@ def _pinned(clock: datetime) -> Callable[[], datetime]:
     return lambda: clock.astimezone(UTC)
 
 
-async def _transformed(transforms: Sequence[Transform[Any]], batch: Batch, trace: Trace) -> Batch:
+async def _transformed(transforms: Sequence[Transform[Any]], batch: Batch, outside: Outside, *, trace: Trace) -> Batch:
     stage = ""
     try:
         async with asyncio.timeout(LIMIT_SECS), AsyncExitStack() as stack:
             for transform in transforms:
                 stage = transform.context.name
                 stack.push_async_callback(transform.close)
-                await transform.open()
+                await prepare(transform, outside)
             for transform in transforms:
                 stage = transform.context.name
                 batch = await Transforms([transform], _shared(transform.context.log)).apply(batch)

@@ -13,6 +13,7 @@ import msgspec
 from stockifyd.api import Message
 from stockifyd.cases.inputs import Misfit, messages_of
 from stockifyd.cases.model import Case, CaseFile
+from stockifyd.cases.outside import check_outside
 from stockifyd.cases.rules import ExpectRules, check_names
 from stockifyd.cases.schema import compose
 from stockifyd.registry import Registry
@@ -82,6 +83,8 @@ def load_suite(path: str | Path, registry: Registry) -> Suite:
         for index, case in enumerate(file.cases):
             ExpectRules(document, loaded.sketch, len(messages[index])).check(case.expect, ("cases", index, "expect"))
     spec, theirs = (loaded.sketch, _errors(loaded)) if loaded else (None, ())
+    if spec is not None and not theirs:
+        check_outside(document, spec, file.cases)
     return Suite(str(path), document, (*_sorted(document), *theirs), spec, file, messages)
 
 

@@ -60,13 +60,15 @@ class Bed:
 
     environment: Mapping[str, str] = field(default_factory=dict)
     """What else a worker's environment says."""
+    name: str = ""
+    """Of a bed that shares topic and database with another: it names its group, whose offsets alone its books look at."""
 
     def __post_init__(self) -> None:
         self.topic = self.topic or f"market.test.{os.getpid()}.{next(_numbers)}"
 
     @property
     def group(self) -> str:
-        return f"{self.topic}-group"
+        return f"{self.topic}-{self.name}-group" if self.name else f"{self.topic}-group"
 
     @property
     def tables(self) -> tuple[str, str]:
@@ -75,7 +77,7 @@ class Bed:
 
     @property
     def books(self) -> Books:
-        return Books(self.database.owner_url, self.topic, self.tables)
+        return Books(self.database.owner_url, self.topic, self.tables, consumer=self.group if self.name else "")
 
     @property
     def spec(self) -> Path:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import pairwise
@@ -36,6 +36,10 @@ class TransformContract(ComponentContract[T]):
     def garbage(self) -> Sequence[Message]:
         """Messages as bad as they come. By default the batch's own bytes, mangled, where its messages have no value yet."""
         return _mangled(self.batch().messages)
+
+    def outside(self) -> Sequence[Mapping[str, Any]]:
+        """All that is outside, as a test file of a pipeline would say it; for a transform that overrides `rehearse`."""
+        pytest.skip(f"{type(self).__name__} gives no outside")
 
     def kind(self) -> type[T]:
         return self.transform
@@ -104,6 +108,23 @@ class TransformContract(ComponentContract[T]):
         if foretold is None:
             pytest.skip("the transform cannot tell its tables beforehand")
         assert {n: tuple(c) for n, c in foretold.items()} == {n: tuple(t.columns) for n, t in after.tables.items()}
+
+    @fact
+    async def test_a_rehearsal_is_like_the_real_thing(self, tmp_path: Path) -> None:
+        """Told what is outside, and never opened, the transform gives what it gives when it asks there itself.
+
+        Why it rejects a message it may say in other words.
+        """
+        rows = self.outside()
+        [expected] = await self.applied(tmp_path, self.batch())
+        transform = self.make(tmp_path)
+        try:
+            transform.rehearse(rows)
+            told = await settle(transform.apply(self.batch()))
+        finally:
+            await transform.close()
+        assert (expected.messages, expected.tables, expected.advance) == (told.messages, told.tables, told.advance)
+        assert [letter.message for letter in expected.rejected] == [letter.message for letter in told.rejected]
 
     @fact
     async def test_every_message_is_accounted_for(self, tmp_path: Path) -> None:

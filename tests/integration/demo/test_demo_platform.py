@@ -36,10 +36,14 @@ def test_whole(folder: Path, start: Start) -> None:
         "option_analytics": 1,
         "option_contracts": OPTIONS,
         "option_buildups": OPTIONS,
+        "option_recent_buildups": OPTIONS,
         "the exported file": OPTIONS,
     }.items():
         counts = re.search(rf"{place} +([\d,]+) +([\d,]+)\n", said).groups()
         assert (chains, each * chains) == tuple(map(number, counts)), place
+    had_history, buildups = map(number, re.search(r"✓ ([\d,]+) of ([\d,]+) build-ups had history", said).groups())
+    assert OPTIONS * chains == buildups
+    assert 0 < had_history < buildups, "the first chains of a series have none"
     assert re.search(r"kill -9 \d+: processor is gone", said)
     assert re.search(r"processor is started again.*\n(.*\n)*.*processor delivers again", said)
     assert re.search(r"ingestion \d+, \d+\.\d/s, lag - \| processor \d+, \d+\.\d/s, lag \d+", said)

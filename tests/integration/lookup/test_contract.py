@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from kit.fixtures_postgres import READER, Database
-from kit.sensors import PAST, ROOM, furnish, reading, readings
+from kit.sensors import NOON, PAST, ROOM, furnish, reading, readings
 from stockifyd.api import Batch, Message
 from stockifyd.testing import TransformContract, make_message
 from stockifyd_postgres.lookup import Lookup
@@ -35,6 +36,9 @@ class TestLookup(TransformContract[Lookup]):
     def batch(self) -> Batch:
         return readings([[reading(1), reading(2)], [], [reading(None), reading(999), reading("seven")], [reading(1)]])
 
+    def outside(self) -> list[dict[str, Any]]:
+        return [{"sensor_id": n, "room": f"room {n}", "floor": n // 10} for n in range(1, 101)]
+
     def garbage(self) -> Sequence[Message]:
         return [make_message(4, b"anything")]
 
@@ -52,3 +56,7 @@ class TestPast(TestLookup):
 
     def batch(self) -> Batch:
         return readings([[reading(1), reading(2)], [], [reading(3, minute=-90), reading(1)], [reading(99)], [("noon", 1, 2.0)]])
+
+    def outside(self) -> list[dict[str, Any]]:
+        times = [(n, (NOON - timedelta(minutes=n)).isoformat()) for n in range(301)]
+        return [{"sensor_id": s, "at": at, "celsius": s + n / 1000} for s in range(1, 21) for n, at in times]

@@ -23,7 +23,7 @@ HISTORY: dict[str, Any] = {
     "table": "options",
     "from": "option_contracts",
     "match": {name: name for name in KEY},
-    "columns": ["ltp", "oi"],
+    "columns": ["ltp", "oi", "timestamp"],
     "as_of": {"column": "timestamp", "time": "timestamp", "ago_secs": 60 * MINUTES, "within_secs": 600},
     "after": {"consumer": "storage-group", "sink": "postgres"},
     "into": "minutes_ago",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from kit.fixtures_postgres import Database
 from kit.postgres_sink import TOPIC, make_sink, migrate
-from stockifyd.api import Batch, Message, Position, Span, Transform
+from stockifyd.api import Batch, Config, Message, Position, Span, Table, Transform
 from stockifyd.testing import flow, make
 from stockifyd_optionchain import CheckChain, ClassifyBuildup, EnrichGreeks, FlattenChain, SummariseChain
 from stockifyd_optionchain.simulator import Simulator
@@ -20,7 +20,24 @@ TABLES = {
     "options": {"into": "option_contracts"},
     "analytics": {"into": "option_analytics"},
     "buildups": {"into": "option_buildups"},
+    "recent_buildups": {"into": "option_recent_buildups"},
 }
+
+
+class Nothing(Config, frozen=True):
+    """None."""
+
+
+class Earlier(Transform[Nothing]):
+    """A history of every other option, a minute before."""
+
+    type = "earlier"
+
+    def apply(self, batch: Batch) -> Batch:
+        made = batch.tables["buildups"]
+        rows = [(*row[1:5], 1.5, 100, row[0] - timedelta(minutes=1)) for row in made.rows]
+        kept = [row if n % 2 else (None, *row[1:]) for n, row in enumerate(rows)]
+        return batch.with_table("history", Table((*made.columns[1:5], "ltp", "oi", "timestamp"), kept, made.ends))
 
 
 def transforms() -> list[Transform[Any]]:
@@ -28,6 +45,8 @@ def transforms() -> list[Transform[Any]]:
         make(CheckChain, rate_pct=6.5),
         make(EnrichGreeks, rate_pct=6.5),
         make(ClassifyBuildup),
+        make(Earlier),
+        make(ClassifyBuildup, history="history", table="recent_buildups"),
         make(SummariseChain, rate_pct=6.5),
         make(FlattenChain),
     ]

@@ -60,7 +60,7 @@ def with_history(batch: Batch, rows: list[list[Row]], columns: tuple[str, ...] =
 def found(batch: Batch, **options: Any) -> list[tuple[Any, ...]]:
     """Price change, OI change and build-up of each option."""
     [after] = run(batch, make(ClassifyBuildup, **options))
-    return [row[-3:] for row in after.tables["buildups"].rows]
+    return [row[5:8] for row in after.tables["buildups"].rows]
 
 
 def session(**fields: Any) -> tuple[Any, ...]:
@@ -129,6 +129,29 @@ def test_history_of_each_message() -> None:
     """A message is compared with its own rows, the last of several."""
     batch = with_history(batch_of([chain_json(), chain_json()]), [[past()], [past(ltp=1.0), past(ltp=103.0)]])
     assert [1.5, -1.5] == [row[0] for row in found(batch, history="history") if row[0] is not None]
+
+
+def test_since() -> None:
+    """Against a history each row says the time of what it is against; null where there is nothing, without a build-up."""
+    batch = with_history(batch_of([chain_json()]), [[past(ltp=None)]])
+    [after] = run(batch, make(ClassifyBuildup, history="history"))
+    assert [(None, 1000, None, EARLIER), (None, None, None, None)] == [row[5:] for row in after.tables["buildups"].rows]
+    assert "since" == after.tables["buildups"].columns[-1]
+
+
+def test_two_of_a_kind() -> None:
+    """Each makes a table of its own: what one says is what it says alone."""
+    batch = with_history(batch_of([chain_json()]), [[past()]])
+    [both] = run(batch, make(ClassifyBuildup), make(ClassifyBuildup, history="history", table="recent"))
+    for table, options in (("buildups", {}), ("recent", {"history": "history"})):
+        assert found(batch, **options) == [row[5:8] for row in both.tables[table].rows]
+
+
+def test_two_of_one_name() -> None:
+    """The second would take the place of the first: a finding of `validate`."""
+    transform = make(ClassifyBuildup)
+    with pytest.raises(ValueError, match="table: a table 'buildups' arrives already; name another one"):
+        transform.tables(transform.tables({}))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stockifyd.api import Row, Table, configure
 from stockifyd_postgres.inquiry import inquiry
-from stockifyd_postgres.keys import keys_of
+from stockifyd_postgres.keys import Keys, keys_of
 from stockifyd_postgres.lookup import Lookup
 from stockifyd_postgres.lookup_options import LookupOptions
 
@@ -46,6 +46,13 @@ def test_a_value_that_the_column_cannot_have(bad: object) -> None:
     assert [(1, "x"), None, (2, "x")] == keys.of_rows
     assert [1] == list(keys.refused)
     assert keys.refused[1].startswith("column 'a', looked up as integer: ")
+
+
+@pytest.mark.parametrize(("values", "refused"), [([1.0, 1], [0]), ([1, 1.0], [1])])
+def test_equal_is_not_the_same(values: list[object], refused: list[int]) -> None:
+    """1.0 is no whole number, though 1 beside it is equal and is one, in whatever order they come."""
+    keys = keys_of(table(*([(value, None, "x")] for value in values)), options(), KINDS)
+    assert refused == list(keys.refused)
 
 
 def test_a_span_of_time() -> None:
@@ -102,6 +109,18 @@ def test_no_row_escapes(messages: list[list[Row]]) -> None:
     for row, key in enumerate(keys.of_rows):
         if key is None and None not in made.rows[row]:
             assert made.message_of(row) in keys.refused
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from([1, 2, None, "x"]), st.none(), values), max_size=4), max_size=6),
+    st.integers(1, 5),
+)
+def test_a_part_at_a_time(messages: list[list[Row]], size: int) -> None:
+    """Keys of some rows after others are those of all rows at once."""
+    made, parts = table(*messages), Keys([])
+    for start in range(0, len(made.rows), size):
+        parts.add(keys_of(made, options(), KINDS, range(start, min(start + size, len(made.rows)))))
+    assert keys_of(made, options(), KINDS) == parts
 
 
 @pytest.mark.parametrize(

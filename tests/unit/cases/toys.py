@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,25 @@ class Fail(Transform[Fails]):
         type(self).closed += 1
 
 
+class Ask(Transform[Nothing]):
+    """Adds what somebody outside says of the price; a case never asks him."""
+
+    type = "ask"
+    said: Mapping[str, Any]
+
+    async def open(self) -> None:
+        raise AssertionError("a test asks nobody")
+
+    def rehearse(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        for index, row in enumerate(rows):
+            if "price" in row and not isinstance(row["price"], (int, float)):
+                raise ValueError(f"{row['price']!r} is no price - at `$[{index}].price`")
+        self.said = {row["name"]: row.get("price") for row in rows}
+
+    def apply(self, batch: Batch) -> Batch:
+        return batch.flatten("asked", ("name", "price"), lambda m: [(one["name"], self.said.get(one["name"])) for one in m.value])
+
+
 class Wants(Config, frozen=True):
     """What it wants."""
 
@@ -121,7 +140,7 @@ class Drain(Sink[Wants]):
         return self.config.tables
 
 
-REGISTRY = Registry.of(Well, Parse, Spread, Fail, Drain)
+REGISTRY = Registry.of(Well, Parse, Spread, Ask, Fail, Drain)
 ITEMS = [{"name": "a", "price": 1.5}, {"name": "b", "price": 2}]
 
 

@@ -71,6 +71,9 @@ def test_a_faulty_transform_is_caught(faulty: type[Any], facts: str, tmp_path: P
             messages = tuple(make_message(offset, value=value) for offset in range(3))
             return Batch(messages, advance={messages[0].position.partition: Span(0, 3)})
 
+        def outside(self) -> list[dict[str, Any]]:
+            return [] if faulty is transforms.RehearsesAnother else super().outside()
+
     assert set() == uncaught(Contract(), tmp_path, facts)
 
 

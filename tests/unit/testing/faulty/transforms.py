@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from stockifyd.api import Batch, Config, Tables, Transform
 from stockifyd.testing import COLUMNS
@@ -129,6 +130,18 @@ class WritesIntoIt(Rows):
         return super().apply(batch)
 
 
+class RehearsesAnother(Rows):
+    """Leaves out, when it is told what is outside, what it leaves in by itself."""
+
+    rows: Sequence[Mapping[str, Any]] | None = None
+
+    def rehearse(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.rows = rows
+
+    def apply(self, batch: Batch) -> Batch:
+        return super().apply(batch if self.rows is None else batch.keep([]))
+
+
 FAULTS: Faults = [
     (Counts, "the_same_again how_messages_are_batched_does_not_matter lanes"),
     (CountsAlone, "the_same_again_after_a_rewind"),
@@ -141,5 +154,6 @@ FAULTS: Faults = [
     (Moves, "rejected_before_and_advance_stay"),
     (Silent, "an_empty_batch"),
     (Strips, "what_is_known_of_a_message_stays"),
+    (RehearsesAnother, "a_rehearsal_is_like_the_real_thing"),
     (WritesIntoIt, "the_input_is_left_as_it_was"),
 ]
