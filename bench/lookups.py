@@ -65,7 +65,24 @@ def measure(history: History, chains: int) -> Looked:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 50)  # as the daemon has it, ADR 9
-    return asyncio.run(_beside(_looked(list(history.batches(chains)))))
+    return asyncio.run(_looked(list(history.batches(chains))))
+
+
+async def _looked(batches: Sequence[Batch]) -> Looked:
+    lookup = Lookup(configure(Lookup, PAST), Context("bench", "history", logging.getLogger("bench")))
+    await lookup.open()
+    try:
+        return await _beside(_all(lookup, batches))
+    finally:
+        await lookup.close()
+
+
+async def _all(lookup: Lookup, batches: Sequence[Batch]) -> tuple[float, float]:
+    began, rows, found = time.perf_counter(), 0, 0
+    for batch in batches:
+        column = (await lookup.apply(batch)).tables["history"].column("oi")
+        rows, found = rows + len(column), found + len(column) - column.count(None)
+    return rows / (time.perf_counter() - began), found / rows
 
 
 async def _beside(work: Coroutine[Any, Any, tuple[float, float] | None]) -> Looked:
@@ -74,15 +91,3 @@ async def _beside(work: Coroutine[Any, Any, tuple[float, float] | None]) -> Look
     rate, found = await work or (0.0, 0.0)
     ticking.cancel()
     return Looked(rate, found, *timer.worst())
-
-
-async def _looked(batches: Sequence[Batch]) -> tuple[float, float]:
-    lookup = Lookup(configure(Lookup, PAST), Context("bench", "history", logging.getLogger("bench")))
-    await lookup.open()
-    began, rows, found = time.perf_counter(), 0, 0
-    for batch in batches:
-        column = (await lookup.apply(batch)).tables["history"].column("oi")
-        rows, found = rows + len(column), found + len(column) - column.count(None)
-    secs = time.perf_counter() - began
-    await lookup.close()
-    return rows / secs, found / rows

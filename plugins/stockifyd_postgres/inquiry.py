@@ -25,7 +25,7 @@ JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
 WHERE i.indrelid = $1::bigint::oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 AND k.at <= i.indnkeyatts GROUP BY i.indexrelid"""
 
-PORTION = 5_000
+PORTION = 2500
 """Keys of one query: encoding them, and what it finds, must not hold the event loop for long."""
 
 Key = tuple[Any, ...]

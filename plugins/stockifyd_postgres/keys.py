@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from stockifyd.api import Table
+from stockifyd.api import Row, Table
 from stockifyd_postgres.inquiry import Key
 from stockifyd_postgres.lookup_options import AsOf, LookupOptions
 from stockifyd_postgres.values import JUDGES
@@ -23,22 +23,29 @@ class Keys:
 
     of_rows: list[Key | None]
     refused: dict[int, str] = field(default_factory=dict)
-    """Messages with a value that no row could have, and why."""
+    """Messages with a value that no row could have, and why: of the first such row."""
+
+    def add(self, more: Keys) -> None:
+        """Those of the next rows."""
+        self.of_rows += more.of_rows
+        self.refused = {**more.refused, **self.refused}
 
     def distinct(self) -> list[Key]:
         """Each key once, in the order of the rows."""
         return list(dict.fromkeys(key for key in self.of_rows if key is not None))
 
 
-def keys_of(table: Table, options: LookupOptions, kinds: Sequence[str]) -> Keys:
-    """The keys of a table's rows. `kinds` are the types of the columns that they are compared with."""
-    columns = [table.column(name) for name in options.match]
+def keys_of(table: Table, options: LookupOptions, kinds: Sequence[str], rows: range | None = None) -> Keys:
+    """The keys of some of a table's rows, or of all. `kinds` are the types of the columns that they are compared with."""
+    rows = range(len(table.rows)) if rows is None else rows
+    part = table.rows[rows.start : rows.stop]
+    columns = [_column(table, part, name) for name in options.match]
     faults = [
         _faults(f"{name!r}", values, JUDGES[kind], kind) for name, values, kind in zip(options.match, columns, kinds, strict=True)
     ]
     spans: dict[Any, tuple[datetime, datetime]] = {}
     if options.as_of is not None:
-        times = table.column(options.as_of.time)
+        times = _column(table, part, options.as_of.time)
         spans, wrong = _spans(times, options.as_of)
         faults.append(wrong)
         columns.append(times)
@@ -49,7 +56,12 @@ def keys_of(table: Table, options: LookupOptions, kinds: Sequence[str]) -> Keys:
             keys.append(None)
         else:
             keys.append(values if options.as_of is None else (*values[:-1], *spans[values[-1]]))
-    return Keys(keys, {table.message_of(row): why for row, why in sorted(refused.items(), reverse=True)})
+    return Keys(keys, {table.message_of(rows[row]): why for row, why in sorted(refused.items(), reverse=True)})
+
+
+def _column(table: Table, rows: Sequence[Row], name: str) -> list[Any]:
+    place = table.columns.index(name)
+    return [row[place] for row in rows]
 
 
 def _faults(name: str, values: Sequence[Any], judge: Callable[[str, Any], str], kind: str) -> dict[int, str]:

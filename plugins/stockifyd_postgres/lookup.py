@@ -81,9 +81,7 @@ class Lookup(Transform[LookupOptions]):
         table = self._arrived(batch)
         if self._replicas is None or self._inquiry is None:
             raise Drift("the lookup is not open", hint="open it first")
-        from stockifyd_postgres.keys import keys_of  # noqa: PLC0415  see above
-
-        keys = keys_of(table, self.config, self._inquiry.kinds)
+        keys = await self._keys(table, self._inquiry)
         found = await self._found(self._replicas, keys, batch)
         made = await self._made(table, keys, found)
         refused: dict[int, str | Reject] = {**self._missed(table, keys, found), **keys.refused}
@@ -128,6 +126,16 @@ class Lookup(Transform[LookupOptions]):
         if self.config.into is not None:
             return (*self.config.match, *self.config.found)
         return (*before, *self.config.found) if before else ()
+
+    async def _keys(self, table: Table, inquiry: Inquiry) -> Keys:
+        from stockifyd_postgres.keys import Keys, keys_of  # noqa: PLC0415  see above
+
+        keys = Keys([])
+        for start in range(0, len(table.rows), SLICE):
+            rows = range(start, min(start + SLICE, len(table.rows)))
+            keys.add(keys_of(table, self.config, inquiry.kinds, rows))
+            await asyncio.sleep(0)
+        return keys
 
     async def _found(self, replicas: Replicas, keys: Keys, batch: Batch) -> Mapping[Key, Row]:
         """The rows of all keys, remembered or asked for."""

@@ -169,7 +169,7 @@ async def test_what_was_not_found_is_asked_for_again(opened: Opened, house: Data
 
 
 async def test_the_loop_goes_on(opened: Opened, queries: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twenty thousand keys go out five thousand at a time, and others have their turn before each slice of rows is made."""
+    """Twenty thousand keys go out 2,500 at a time, and others have their turn before each slice of rows is made."""
     lookup = await opened(PAST)
     batch = readings([[reading(1 + n % 20, minute=-(n // 20) - m / 100) for n in range(500)] for m in range(40)])
     turns: list[int] = [0]
@@ -191,7 +191,7 @@ async def test_the_loop_goes_on(opened: Opened, queries: list[str], monkeypatch:
     after = await lookup.apply(batch)
     ticking.cancel()
     assert all(row[3] is not None for row in rows(after))
-    assert (1 + 4, 10) == (len(queries), len(set(seen)))
+    assert (1 + 8, 10) == (len(queries), len(set(seen)))
 
 
 async def test_rows_of_another_pipeline_are_waited_for(opened: Opened, house: Database) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stockifyd.api import Row, Table, configure
 from stockifyd_postgres.inquiry import inquiry
-from stockifyd_postgres.keys import keys_of
+from stockifyd_postgres.keys import Keys, keys_of
 from stockifyd_postgres.lookup import Lookup
 from stockifyd_postgres.lookup_options import LookupOptions
 
@@ -102,6 +102,18 @@ def test_no_row_escapes(messages: list[list[Row]]) -> None:
     for row, key in enumerate(keys.of_rows):
         if key is None and None not in made.rows[row]:
             assert made.message_of(row) in keys.refused
+
+
+@given(
+    st.lists(st.lists(st.tuples(st.sampled_from([1, 2, None, "x"]), st.none(), values), max_size=4), max_size=6),
+    st.integers(1, 5),
+)
+def test_a_part_at_a_time(messages: list[list[Row]], size: int) -> None:
+    """Keys of some rows after others are those of all rows at once."""
+    made, parts = table(*messages), Keys([])
+    for start in range(0, len(made.rows), size):
+        parts.add(keys_of(made, options(), KINDS, range(start, min(start + size, len(made.rows)))))
+    assert keys_of(made, options(), KINDS) == parts
 
 
 @pytest.mark.parametrize(
