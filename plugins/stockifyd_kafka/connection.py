@@ -125,7 +125,8 @@ async def cluster_id(options: BrokerOptions) -> str:
             return str((await admin.describe_cluster())["cluster_id"])
     finally:
         with suppress(TimeoutError):
-            await asyncio.wait_for(admin.close(), STOP_SECS)
+            async with asyncio.timeout(STOP_SECS):
+                await admin.close()
 
 
 def tls_context(options: BrokerOptions) -> ssl.SSLContext:

@@ -90,7 +90,8 @@ class Keeper:
                     await self._claim(claims, work)
                 case None:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self.wake.wait(), TICK_SECS)
+                        async with asyncio.timeout(TICK_SECS):
+                            await self.wake.wait()
             self.news.set()
 
     @property

@@ -116,7 +116,8 @@ class Outlet:
         if sender is not None:
             sender.cancel()
         with suppress(TimeoutError):
-            await asyncio.wait_for(producer.client.close(), STOP_SECS)
+            async with asyncio.timeout(STOP_SECS):
+                await producer.client.close()
         for _ in range(int(STOP_SECS / LOOK_SECS)):
             if sender is None or sender.done():
                 break

@@ -37,7 +37,8 @@ async def stop(consumer: AIOKafkaConsumer, log: logging.Logger, *, beside: Colle
 
 async def _close(consumer: AIOKafkaConsumer) -> None:
     with suppress(TimeoutError):
-        await asyncio.wait_for(consumer._client.close(), STOP_SECS)  # noqa: SLF001
+        async with asyncio.timeout(STOP_SECS):
+            await consumer._client.close()  # noqa: SLF001
 
 
 async def _end(consumer: AIOKafkaConsumer, beside: Collection[asyncio.Future[Any]]) -> None:

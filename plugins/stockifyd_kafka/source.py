@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # imported when the source works: `stockifyd validate` import
 TURN_SECS = 0.9
 TICK_SECS = 0.5
 TRIES = 5
+END_SECS = 20.0
+"""Longer than the keeper needs to close what it has begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,10 @@ class Kafka(Source[KafkaOptions]):
             while not (kept.machine.ready and kept.ending.is_reached(kept.machine.positions)):
                 yield await self._turn(keeping)
         finally:
-            keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({keeping})
+            while not keeping.done():  # something inside may have taken the first one for its own
+                keeping.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait({keeping}, timeout=END_SECS)
 
     def positions(self) -> Mapping[Partition, int]:
         """The next offsets of those that moved in the last turn: beyond its last message where control records follow it."""
@@ -171,7 +174,8 @@ class Kafka(Source[KafkaOptions]):
             self._watch.rest()
             kept.news.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(kept.news.wait(), TURN_SECS)
+                async with asyncio.timeout(TURN_SECS):
+                    await kept.news.wait()
             return []
         await asyncio.wait({self._fetch.task, keeping}, timeout=TURN_SECS, return_when=asyncio.FIRST_COMPLETED)
         return await self._conclude() if self._fetch.task.done() else []

@@ -47,7 +47,8 @@ async def limits_of(options: KafkaSinkOptions, log: Logger) -> Limits:
         code, why, entries = -1, describe(error), []
     finally:
         with suppress(Exception):  # what it was asked for is known, or is not
-            await asyncio.wait_for(admin.close(), CONNECT_SECS)
+            async with asyncio.timeout(CONNECT_SECS):
+                await admin.close()
     if code:
         log.info("the settings of topic '%s' cannot be read, taking Kafka's defaults: %s", options.topic, why)
         return Limits(options.record_max_bytes or DEFAULT_MAX_BYTES)

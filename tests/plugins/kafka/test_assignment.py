@@ -295,3 +295,11 @@ def test_who_stands_still() -> None:
     assert {1: 5} == machine.standing(where)
     machine.on_revoked()
     assert {} == machine.standing(where)
+
+
+def test_a_fetch_that_raised_is_read_again() -> None:
+    """What it had taken of others may be gone, while their positions moved: all are sought to where we stand."""
+    machine = claimed(1, 2)
+    machine.fetched(machine.fetch_begun(), {2: 7})
+    assert [Seek({1: 5, 2: 7}), Resume(frozenset({1, 2}))] == machine.fetch_failed(machine.fetch_begun())
+    assert machine.may_fetch

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockifyd.api import Batch, DeadLetter, Drift, Message, Partition, Position, Unavailable
+from stockifyd.runtime import tasks
 from stockifyd.runtime.breaker import Breaker
 from stockifyd.runtime.buffer import Buffer, size_of
 from stockifyd.runtime.journal import Journal
@@ -126,3 +127,22 @@ def test_journal_names_the_last_chain(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         Journal(logging.getLogger("t"), 0.0).delivered(made, 0.125)
     assert caplog.messages == ["Stored 2 messages, last: NIFTY (500 options) in 0.125s"]
+
+
+async def test_a_lost_cancellation_is_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a component waits for may take the first one for its own; whoever ends its task does not wait for ever."""
+    monkeypatch.setattr(tasks, "AGAIN_SECS", 0.01)
+    lost = asyncio.Event()
+
+    async def lose_one() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            lost.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(lose_one())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        await tasks.cancelled(task)
+    assert (lost.is_set(), task.cancelled()) == (True, True)
