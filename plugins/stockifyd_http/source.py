@@ -115,6 +115,7 @@ class Http(Source[HttpOptions]):
             await claims.release(gone)
         if new := {partition: series for partition, series in wanted.items() if partition not in self._series}:
             await self._claim(claims, new)
+            self._ask_at_once(polling, list(new.values()))
 
     async def _claim(self, claims: Claims, new: Mapping[Partition, Series]) -> None:
         """Own new series. Where a ledger remembers how far one was, and a poll was due since, that is a gap."""
@@ -125,6 +126,18 @@ class Http(Source[HttpOptions]):
             self._series[partition] = series
             if self._schedule.was_due(series.next, now):
                 await self._record(claims, series, now, NOT_RUNNING)
+
+    def _ask_at_once(self, polling: Polling, new: Sequence[Series]) -> None:
+        """Ask for what was due before its series was known, if at least half of the interval is left.
+
+        A process that was killed had its polls of this interval in hand: whoever comes after it makes them again.
+        """
+        now = self._now()
+        tick = self._schedule.last(now)
+        left = tick + self._schedule.interval - now
+        if not self._paused and 2 * left >= self._schedule.interval and self._schedule.is_open(tick):
+            for series in new:
+                polling.ask(series, tick, left / MICROS)
 
     def _ask_what_is_due(self, polling: Polling, before: int) -> int:
         """Begin the polls of the latest multiple of the interval, if they are not begun yet; answers with it."""

@@ -123,6 +123,19 @@ async def test_polls_are_aligned_to_the_clock(vendor: Vendor) -> None:
     assert ["/A", "/B"] == sorted(asked.path for asked in vendor.asked)
 
 
+@pytest.mark.parametrize(("second", "asked"), [(14, True), (16, False)])
+async def test_a_start_makes_the_poll_that_was_due(vendor: Vendor, second: int, asked: bool) -> None:
+    """In the first half of an interval its poll is made at once, for whoever was to make it may have been killed."""
+    started, yields = datetime(2026, 11, 24, 12, 0, second, tzinfo=UTC), itertools.count()
+    options = {"interval_secs": 30, "symbols": {"A": {}, "B": {}}, "url": f"{vendor.url}/{{symbol}}"}
+
+    def enough(messages: list[Message], _: MemoryClaims) -> bool:
+        return len(messages) == 2 if asked else next(yields) > 3
+
+    await read(make(Http, make_context(now=lambda: started), **options), enough)
+    assert (["/A", "/B"] if asked else []) == sorted(one.path for one in vendor.asked)
+
+
 async def test_what_is_sent_and_what_becomes_of_it(vendor: Vendor) -> None:
     """Query, body, headers and envelope are filled for each expiry that the listing names."""
 
