@@ -15,12 +15,12 @@ from kit.oracles import Move, Stored, Violations, torn
 
 AUDIT = """
 CREATE SCHEMA audit;
-CREATE TABLE audit.moves (id bigserial PRIMARY KEY, topic text, partition int, before bigint, next bigint, epoch bigint,
-  owner text, at timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE TABLE audit.moves (id bigserial PRIMARY KEY, consumer text, topic text, partition int, before bigint, next bigint,
+  epoch bigint, owner text, at timestamptz NOT NULL DEFAULT clock_timestamp());
 CREATE FUNCTION audit.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
-  INSERT INTO audit.moves (topic, partition, before, next, epoch, owner)
-  VALUES (coalesce(new.topic, old.topic), coalesce(new.partition, old.partition), old.next_offset, new.next_offset,
-          coalesce(new.owner_epoch, old.owner_epoch), coalesce(new.owner, old.owner));
+  INSERT INTO audit.moves (consumer, topic, partition, before, next, epoch, owner)
+  VALUES (coalesce(new.consumer, old.consumer), coalesce(new.topic, old.topic), coalesce(new.partition, old.partition),
+          old.next_offset, new.next_offset, coalesce(new.owner_epoch, old.owner_epoch), coalesce(new.owner, old.owner));
   RETURN NULL;
 END $$;
 CREATE TRIGGER audit AFTER INSERT OR UPDATE OR DELETE ON stockifyd.offsets FOR EACH ROW EXECUTE FUNCTION audit.note();
@@ -29,7 +29,7 @@ OFFSETS = "SELECT partition, next_offset FROM stockifyd.offsets WHERE topic = $1
 LETTERS = 'SELECT partition, "offset", count(*) FROM stockifyd.dead_letters WHERE topic = $1 AND "offset" >= $2 GROUP BY 1, 2'
 GAPS = "SELECT partition, from_offset, to_offset FROM stockifyd.gaps WHERE topic = $1"
 MOVES = """SELECT partition, before, next, epoch, owner, extract(epoch FROM at)::float8
-FROM audit.moves WHERE topic = $1 ORDER BY id"""
+FROM audit.moves WHERE topic = $1 AND consumer LIKE $2 ORDER BY id"""
 COUNTS = """SELECT symbol_id, "timestamp", sum(o)::int, sum(s)::int FROM (
   SELECT symbol_id, "timestamp", count(*) AS o, 0 AS s FROM {options} WHERE "timestamp" >= $1 GROUP BY 1, 2
   UNION ALL SELECT symbol_id, "timestamp", 0, count(*) FROM {snapshots} WHERE "timestamp" >= $1 GROUP BY 1, 2) AS both_of_them
@@ -65,10 +65,10 @@ class Books:
         async with self.reading() as connection:
             return {row[0]: row[1] for row in await connection.fetch(OFFSETS, self.topic)}
 
-    async def moves(self) -> list[Move]:
-        """The audit of the ledger."""
+    async def moves(self, consumer: str = "%") -> list[Move]:
+        """The audit of the ledger; where several consumers keep one of the topic, of one of them."""
         async with self.reading() as connection:
-            return [Move(*row) for row in await connection.fetch(MOVES, self.topic)]
+            return [Move(*row) for row in await connection.fetch(MOVES, self.topic, consumer)]
 
     async def counted(self, connection: asyncpg.Connection[asyncpg.Record], floor: int = 0) -> Stored:
         """Messages by their number of rows, from an offset on, in a transaction that is open."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import random
 import shutil
 from collections import Counter
@@ -14,29 +12,16 @@ import pytest
 import yaml
 
 from kit.eventually import eventually
+from kit.exported import Row, rows_of, table
 from kit.fixtures_postgres import Database
 from kit.history import ROWS, SPEC, History
 from kit.postgres_sink import make_sink, migrate
 from kit.worker import Worker
 
-TEXTS, NUMBERS = ("timestamp", "option_type"), ("symbol_id", "strike_price", "ltp", "oi", "iv")
-ORACLE = """COPY (SELECT to_char("timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS "timestamp", symbol_id,
-strike_price, option_type, ltp, oi, iv FROM option_contracts ORDER BY option_contracts."timestamp", symbol_id, expiry,
-strike_price, option_type) TO STDOUT WITH (FORMAT csv, HEADER)"""
-Row = tuple[object, ...]
-
-
-def rows_of(text: str) -> list[Row]:
-    """Rows of CSV, with what they mean: numbers as floats, empty ones as None."""
-    return [
-        (*(row[name] for name in TEXTS), *(float(row[name]) if row[name] else None for name in NUMBERS))
-        for row in csv.DictReader(io.StringIO(text))
-    ]
-
 
 def expected(history: History) -> list[Row]:
     """What the primary holds, as psql tells it, in the order of time."""
-    return rows_of(history.primary.sql(ORACLE))
+    return rows_of(history.primary.sql(table()))
 
 
 def worker(history: History, folder: Path, **settings: str) -> Worker:
