@@ -68,7 +68,8 @@ async def test_audit_is_clean(platform: Platform, vendor: Vendor, sight: Sight, 
     assert not faults, f"seed {sight.seed}, {len(faults)} faults: {faults[:10]}\n{platform.last_words}"
     asked = sum(one.path.endswith("chain") for one in vendor.asked)
     sight.runs = deaths + exported.deaths
-    sight.note(asked=asked, chains=len(chains), exported=exported.rows, snapshots_read=reader.snapshots)
+    minutes = (minute_of(stopped) - minute_of(began)) // MINUTE
+    sight.note(asked=asked, chains=len(chains), minutes_audited=minutes, exported=exported.rows, snapshots_read=reader.snapshots)
 
 
 async def all_polled(on: Platform) -> Sequence[Chain]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,7 +63,7 @@ class Judge:
         payloads = {_identity(answer): answer["payload"]["data"] for answer in answers}
         async with self._on.books.reading() as connection:
             rows = [tuple(row) for row in await connection.fetch(FIGURES)]
-        return [fault for row in rows for fault in _unlike_figures(row, payloads[row[0], str(row[1]), row[2]])]
+        return [fault for row in rows for fault in unlike_figures(row, payloads[row[0], str(row[1]), row[2]])]
 
     async def topics(self) -> Violations:
         """What was made of each message is there at least once, the same each time; no dead letters."""
@@ -149,7 +149,7 @@ def _identity(answer: Any) -> tuple[str, str, datetime]:
     return answer["symbol"], answer["expiry"], datetime.fromisoformat(answer["received_at"])
 
 
-def _unlike_figures(row: tuple[Any, ...], strikes: Sequence[Any]) -> Iterator[str]:
+def unlike_figures(row: tuple[Any, ...], strikes: Sequence[Any]) -> Iterator[str]:
     *chain, pcr, pain = row
     calls, puts = (
         {one["strike_price"]: one[side]["market_data"]["oi"] for one in strikes if one.get(side)}
@@ -158,7 +158,12 @@ def _unlike_figures(row: tuple[Any, ...], strikes: Sequence[Any]) -> Iterator[st
     ratio = sum(puts.values()) / sum(calls.values()) if sum(calls.values()) else None
     if (pcr is None) != (ratio is None) or abs((pcr or 0) - (ratio or 0)) > CLOSE:
         yield f"pcr_oi of {chain} is {pcr}, must be {ratio}"
-    costs = {k: sum(oi * max(k - at, 0) for at, oi in calls.items()) + sum(oi * max(at - k, 0) for at, oi in puts.items())
-             for k in calls.keys() | puts.keys()}  # fmt: skip
+    costs = {strike: _cost(strike, calls, puts) for strike in calls.keys() | puts.keys()}
     if costs.get(pain) != min(costs.values()):
         yield f"max_pain_strike of {chain} is {pain}, must be {min(costs, key=costs.__getitem__)}"
+
+
+def _cost(at: float, calls: Mapping[float, float], puts: Mapping[float, float]) -> float:
+    """What writers of options pay where the underlying ends at a strike."""
+    called = sum(oi * max(at - strike, 0) for strike, oi in calls.items())
+    return called + sum(oi * max(strike - at, 0) for strike, oi in puts.items())
