@@ -22,7 +22,7 @@ from kit.vendor import Vendor
 from kit.wholeness import WholenessReader
 from stockifyd_demo.polled import Chain
 
-INTERVAL_SECS, STRIKES, INSTANCES, SERIES = 1.0, 10, 2, 15
+INTERVAL_SECS, STRIKES, INSTANCES, SERIES = 0.5, 10, 2, 15
 EXPORT_DEATHS, PATIENCE_SECS = 2, 120.0
 
 
