@@ -5,12 +5,24 @@ from __future__ import annotations
 import csv
 import io
 from datetime import datetime
+from typing import NamedTuple
 
-NUMBERS = ("symbol_id", "strike_price", "ltp", "oi", "iv")
 TABLE = """COPY (SELECT "timestamp", expiry, symbol_id, strike_price, option_type, ltp, oi, iv FROM option_contracts
 WHERE "timestamp" >= '{begin}' AND "timestamp" < '{end}' ORDER BY "timestamp", symbol_id, expiry, strike_price, option_type)
 TO STDOUT WITH (FORMAT csv, HEADER)"""
-Row = tuple[object, ...]
+
+
+class Row(NamedTuple):
+    """An option, and what says whether it is the right one."""
+
+    timestamp: datetime
+    expiry: str
+    option_type: str
+    symbol_id: float | None
+    strike_price: float | None
+    ltp: float | None
+    oi: float | None
+    iv: float | None
 
 
 def table(begin: object = "-infinity", end: object = "infinity") -> str:
@@ -21,11 +33,11 @@ def table(begin: object = "-infinity", end: object = "infinity") -> str:
 def rows_of(text: str) -> list[Row]:
     """Rows of CSV, with what they mean: times, numbers as floats, empty ones as None."""
     return [
-        (
+        Row(
             datetime.fromisoformat(row["timestamp"]),
             row["expiry"],
             row["option_type"],
-            *(float(row[name]) if row[name] else None for name in NUMBERS),
+            *(float(row[name]) if row[name] else None for name in Row._fields[3:]),
         )
         for row in csv.DictReader(io.StringIO(text))
     ]

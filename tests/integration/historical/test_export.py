@@ -73,7 +73,7 @@ async def test_parquet(history: History, tmp_path: Path) -> None:
     tables = [parquet.read_table(path) for path in sorted(tmp_path.glob("options.*.parquet"))]
     kinds = {name: str(tables[0].schema.field(name).type) for name in ("timestamp", "expiry", "oi", "ltp")}
     assert {"timestamp": "timestamp[us, tz=UTC]", "expiry": "date32[day]", "oi": "int64", "ltp": "double"} == kinds
-    assert [row[4] for row in expected(history)] == [value for table in tables for value in table.column("ltp").to_pylist()]
+    assert [row.ltp for row in expected(history)] == [value for table in tables for value in table.column("ltp").to_pylist()]
 
 
 async def test_into_another_database_exactly_once(
