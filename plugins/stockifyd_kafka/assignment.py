@@ -95,6 +95,12 @@ class Assignment(Generic[P]):
         """Whether a fetch may be started."""
         return self.ready and not self.fetching
 
+    def standing(self, where: Mapping[P, int]) -> Mapping[P, int]:
+        """Those of these partitions that are read, and are still there: nothing of them was handed out since."""
+        if self.paused or not self.ready:
+            return {}
+        return {partition: at for partition, at in where.items() if self.positions.get(partition) == at}
+
     # What the group tells us.
 
     def on_assigned(self, partitions: Iterable[P]) -> list[Pause[P]]:

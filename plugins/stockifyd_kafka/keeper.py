@@ -6,6 +6,7 @@ import asyncio
 import gc
 import random
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from logging import Logger
@@ -42,8 +43,8 @@ class Keeper:
     """Set by the keeper: the machine may allow a fetch."""
     ends: dict[TopicPartition, int] = field(default_factory=dict)
     ending: Ending[TopicPartition] = field(init=False)
-    stalled: bool = False
-    """Set by the reader: something should have come, and did not."""
+    stalled: Mapping[TopicPartition, int] = field(default_factory=dict)
+    """Set by the reader: where something should have come, and did not."""
     renewals: int = 0
     """How often in a row we connected anew for that; the reader sets it back."""
     _beginning: Beginning | None = None
@@ -151,25 +152,24 @@ class Keeper:
             self.log.warning("%s; connecting anew", found.reason)
             await self._renew()
         if self.stalled:
-            self.stalled = False
-            await self._examine()
+            stalled, self.stalled = self.stalled, {}
+            await self._examine(stalled)
         if self.machine.paused and self.machine.positions and time.monotonic() - self._ends_at > ENDS_SECS:
             self._ends_at = time.monotonic()
             with suppress(TimeoutError, KafkaError):  # only figures: the next round asks again
                 self.ends.update(await self._member.ends())
 
-    async def _examine(self) -> None:
-        """Nothing came for `stall_secs`: is there anything to come?"""
-        positions = dict(self.machine.positions)
+    async def _examine(self, stalled: Mapping[TopicPartition, int]) -> None:
+        """Nothing came for `stall_secs`: is there anything to come, and are we waiting for it?"""
         try:
             async with Scout(self.options, self.log) as scouting:
-                end = (await scouting.logs(list(positions))).end
+                end = (await scouting.logs(list(stalled))).end
         except Exception as error:
             if not is_kafka(error):
                 raise
             await self._renew()  # it does not answer at all: a fresh connection cannot hurt, and cures a half-open one
             return
-        behind = [tp for tp, position in positions.items() if self.ending.cut(tp, end[tp]) > position]
+        behind = [tp for tp, position in self.machine.standing(stalled).items() if self.ending.cut(tp, end[tp]) > position]
         if not behind:
             return
         if self.renewals >= RENEWALS:

@@ -105,6 +105,7 @@ class Kafka(Source[KafkaOptions]):
         be started again. All else is ridden out in here, with empty lists.
         """
         kept = self._kept
+        self._watch.rest()
         self._perform(kept.machine.on_rewound())
         self._tick()
         keeping = asyncio.create_task(kept.keep(claims), name=f"{self.context.name}-keeper")
@@ -132,6 +133,7 @@ class Kafka(Source[KafkaOptions]):
 
     def resume(self) -> None:
         """Fetch again."""
+        self._watch.rest()  # what was not asked for did not stall
         self._perform(self._kept.machine.on_resumed())
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -223,7 +225,7 @@ class Kafka(Source[KafkaOptions]):
             case Verdict.BACK:
                 self.context.log.info("Kafka at %s answers again", self.config.brokers)
             case Verdict.STALLED:
-                kept.stalled = True
+                kept.stalled = self._watch.stalled
                 kept.wake.set()
             case Verdict.FINE:
                 pass

@@ -29,7 +29,7 @@ class Verdict(Enum):
     BACK = auto()
     """One answers again; said once."""
     STALLED = auto()
-    """For `stall_secs` a partition was not answered for, or had more to read and gave nothing: connect anew."""
+    """For `stall_secs` partitions were not answered for, or had more to read and gave nothing: `stalled` says which."""
 
 
 @dataclass
@@ -37,6 +37,8 @@ class Watch(Generic[P]):
     """Told what was seen after each fetch. aiokafka retries unknown errors in silence and for ever: only this notices."""
 
     stall_secs: float
+    stalled: Mapping[P, int] = field(default_factory=dict)
+    """After STALLED: the partitions that stood still, and where."""
     _last: dict[P, tuple[float, Seen]] = field(default_factory=dict)
     _heard: float = 0.0
     _looked: float | None = None
@@ -56,6 +58,7 @@ class Watch(Generic[P]):
             self._last.clear()
             self._heard = now
         self._looked = now
+        self._last = {partition: kept for partition, kept in self._last.items() if partition in seen}  # not ours: no stall
         answered = not drained or not seen
         for partition, state in seen.items():
             since, before = self._last.get(partition, (now, None))
@@ -70,7 +73,8 @@ class Watch(Generic[P]):
             if self._silent:
                 self._silent = False
                 return Verdict.BACK
-        if any(now - since >= self.stall_secs for since, _ in self._last.values()):
+        self.stalled = {tp: seen.position for tp, (since, seen) in self._last.items() if now - since >= self.stall_secs}
+        if self.stalled:
             self.rest()
             return Verdict.STALLED
         if now - self._heard >= PATIENCE_SECS and not self._silent:

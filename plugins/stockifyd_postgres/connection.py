@@ -229,7 +229,8 @@ class Session:
         except Exception as error:
             better = classify(error, gone=False)
             if isinstance(better, Lost):
-                better = Lost(f"{self.address}: {type(error).__name__}: {error}".splitlines()[0])
+                what = str(error) or f"no answer within {self.options.connect_timeout_secs:g} s"
+                better = Lost(f"{self.address}: {type(error).__name__}: {what}".splitlines()[0])
             raise better from error
         return self._connection
 

@@ -23,7 +23,7 @@ from stockifyd_postgres.address import resolve
 from stockifyd_postgres.catalogue import CURE, look
 from stockifyd_postgres.connection import Session
 from stockifyd_postgres.errors import ForeignKey, Lost, PartitionMissing, UniqueViolation
-from stockifyd_postgres.eviction import evicting
+from stockifyd_postgres.eviction import LeftBehind, evicting
 from stockifyd_postgres.ledger import Ledger
 from stockifyd_postgres.loads import Load, Loader
 from stockifyd_postgres.options import PostgresOptions
@@ -49,6 +49,7 @@ class Store:
         self.ledger = Ledger(context.consumer or context.pipeline, context.name)
         self.days = Days(config, context.now)
         self.writer = Writer()
+        self.left_behind = LeftBehind(config)
         self.loader = Loader(config, {})
         self._session: Session | None = None
         self._doubt: Doubt | None = None
@@ -95,11 +96,12 @@ class Store:
             await self._session.close()
 
     async def stored(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
-        """The next offsets that the ledger knows; and, once an hour, partitions for the days around today."""
+        """The next offsets that the ledger knows; and, now and then, partitions for the days around today, and zombies ended."""
         try:
             await self.days.ensure_around(self.session, self.loader.targets.values())
         except Retry as error:  # the partitions of the days to come can wait for the next look; a batch makes its own
             self.context.log.debug("partitions could not be made ahead", extra={"reason": error.reason})
+        await self.left_behind.end(self.session)
         async with self.session.transaction() as transaction:
             return {
                 partition: entry.next_offset for partition, entry in (await self.ledger.read(transaction, partitions)).items()

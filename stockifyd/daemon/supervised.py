@@ -75,6 +75,8 @@ class Supervised:
         self._patience = patience or Patience()
         self._failures: deque[float] = deque(maxlen=self._patience.failures)
         self._next: Spec | None = None
+        self._refused: tuple[Spec, str] | None = None
+        """What is refused and why, until something else becomes of a reload: who asks for the same again is answered."""
         self._is_stopping = self._is_alive = False
         self._moved, self._renewed = asyncio.Event(), asyncio.Event()
         self._confirming: asyncio.Task[None] | None = None
@@ -170,8 +172,12 @@ class Supervised:
             else:
                 await self.pipeline.reload(blueprint_of(spec, self._instance))
         except StockifydError as error:
-            self.pipeline.log.error("reload refused, the old spec goes on: %s%s", error.reason, _hint(error))  # noqa: TRY400
-            return self._noted("refused", changed=str(found), reason=error.reason, hint=error.hint)
+            is_news = self._refused != (spec, error.reason)
+            result = self._noted("refused", changed=str(found), reason=error.reason, hint=error.hint)
+            self._refused = (spec, error.reason)
+            if is_news:
+                self.pipeline.log.error("reload refused, the old spec goes on: %s%s", error.reason, _hint(error))  # noqa: TRY400
+            return result
         self.spec = spec
         self.pipeline.log.info("reloaded: %s", found)
         if self._confirming is not None:
@@ -232,6 +238,7 @@ class Supervised:
         """Remember what became of a reload; what has not changed is nothing to remember, but that a refusal is over."""
         result = msgspec.structs.replace(result, at=datetime.now(UTC).isoformat(timespec="seconds"))
         self.reloads[result.outcome] = self.reloads.get(result.outcome, 0) + 1
+        self._refused = None
         if result.outcome != "unchanged" or (self.last and self.last.is_refused):  # it is as the file says again
             self.last = result
         return result

@@ -153,7 +153,7 @@ class Supervisor:
                 del self.pipelines[name]
                 results.append(Reloaded(name, "stopped"))
             elif name not in reading.specs and not any(one.spec.path == broken.path for broken in reading.broken):
-                results.append(one.note(Reloaded(name, "refused", reason=f"{one.spec.path} is gone or has another pipeline")))
+                results.append(_missed(one))
         return results
 
     def _is_gone(self, one: Supervised, reading: Reading) -> bool:
@@ -189,6 +189,13 @@ class Supervisor:
 
 def _is_there(one: Supervised) -> bool:
     return Path(one.spec.path).exists()
+
+
+def _missed(one: Supervised) -> Reloaded:
+    reason = f"{one.spec.path} is gone or has another pipeline"
+    if one.last is None or one.last.reason != reason:
+        log.warning("pipeline '%s': %s; it goes on", one.name, reason)
+    return one.note(Reloaded(one.name, "refused", reason=reason))
 
 
 def _refusal(broken: Loaded, one: Supervised | None) -> Reloaded:

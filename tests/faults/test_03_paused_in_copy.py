@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -16,6 +18,7 @@ from kit.proxy import PostgresProxy, copy_block
 BACKLOG = 120
 IN_COPY = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'COPY%'"
 EVICTED = "ended a stuck transaction of an earlier owner"
+LEFT_BEHIND = "ended a COPY that an earlier owner left behind"
 
 
 @pytest.fixture
@@ -51,3 +54,27 @@ async def test_sleeper_in_copy_does_not_stop_its_heir(
         assert (EVICTED in heir.log) == keyed
         fenced = "fenced" if "belongs to" in sleeper.log else "told by Kafka"
         sight.note(sleeper=fenced, evicted=EVICTED in heir.log, messages=on.feed.sent, snapshots=on.reader.snapshots)
+
+
+@long_form
+async def test_copy_left_behind_keeps_no_pause_waiting(make_bed: MakeBed, sight: Sight, own_pooler: Database) -> None:
+    """In nobody's way, it is ended when no client would take so long any more: PAUSE, which waits for it, comes back."""
+    bed = make_bed(database=own_pooler, sink={"statement_timeout_ms": 5000})
+    async with PostgresProxy(own_pooler.pooler.port) as proxy, scene(bed, big_every=2) as on:
+        await on.feed.send(BACKLOG)
+        await on.feed.settle()
+        proxy.hold(copy_block(3))
+        sleeper = on.bed.worker(1, 2, database_url=on.bed.database.url_at(proxy.port))
+        await eventually(lambda: proxy.holds)
+        sleeper.freeze()
+        heir, began = on.bed.worker(2, 2), time.monotonic()
+        async with on.feed.flowing(12):
+            await heir.until_said(LEFT_BEHIND, within_secs=120)
+            after = time.monotonic() - began
+            await asyncio.to_thread(own_pooler.pooler.admin, "PAUSE")
+            await asyncio.to_thread(own_pooler.pooler.admin, "RESUME")
+            proxy.release()
+            sleeper.thaw()
+            await sleeper.until_owning(on.bed.partitions // 2)
+        await on.judge()
+        sight.note(ended_after_secs=round(after), messages=on.feed.sent, snapshots=on.reader.snapshots)

@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable
 
 from faults.conftest import Sight, long_form
 from kit.bed import Scene, scene
+from kit.eventually import eventually
 from kit.fixtures_bed import MakeBed
 from kit.fixtures_postgres import Database
+from kit.proxy import PostgresProxy, copy_block
 
 ROUND_SECS = 10
+BACKLOG = 60
 Command = Callable[[Scene, Database], Awaitable[None]]
 
 
@@ -74,6 +77,26 @@ async def test_commanded_pooler_only_stalls(
         await on.judge()
         sight.runs = len(done)
         sight.note(in_turn=" ".join(done), messages=on.feed.sent, snapshots=on.reader.snapshots)
+
+
+async def test_worker_killed_in_copy_keeps_no_pause_waiting(make_bed: MakeBed, sight: Sight, own_pooler: Database) -> None:
+    """No timeout of the server's ends a COPY whose client is gone, but its link ends with it, and so does PAUSE's waiting."""
+    async with PostgresProxy(own_pooler.pooler.port) as proxy, scene(make_bed(database=own_pooler), big_every=2) as on:
+        await on.feed.send(BACKLOG)
+        await on.feed.settle()
+        proxy.hold(copy_block(2))
+        worker = on.bed.worker(database_url=on.bed.database.url_at(proxy.port))
+        await eventually(lambda: proxy.holds)
+        ends = proxy.ends + len(proxy.links)
+        worker.kill()
+        proxy.swallow = True  # the rest of the rows is lost: the server waits for it
+        proxy.release()
+        await eventually(lambda: proxy.ends >= ends)
+        proxy.swallow = False
+        await _pause(on, own_pooler)
+        worker.start()
+        await on.judge()
+        sight.note(messages=on.feed.sent, snapshots=on.reader.snapshots)
 
 
 @long_form

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
 CHUNK = 64 * 1024
 ANSWER_SECS = 1.5
+LOOK_SECS = 0.05
 
 
 @dataclass(eq=False)
@@ -40,7 +41,8 @@ class FaultProxy:
     """Carries bytes between clients and a target. Set the attributes at any time; they hold for open links too.
 
     `latency_secs` delays each chunk, `bandwidth` is bytes a second each way, `swallow` takes bytes and carries none (the
-    link stays open), `refuse` resets whoever connects.
+    link stays open), `refuse` resets whoever connects. How one side ends is told to the other, as TCP does: a server that is not
+    told of a client's death would keep its transaction for ever.
     """
 
     host = "127.0.0.1"
@@ -53,6 +55,8 @@ class FaultProxy:
         self.swallow = False
         self.refuse = False
         self.links: set[Link] = set()
+        self.ends = 0
+        """How many ends of either side were seen, told yet or not."""
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,13 +103,28 @@ class FaultProxy:
         link = Link(client, target, target_reader)
         self.links.add(link)
         link.tasks = [
-            asyncio.create_task(self._to_target(reader, link)),
-            asyncio.create_task(self._to_client(target_reader, link)),
+            asyncio.create_task(self._to_its_end(self._to_target(reader, link), target, link)),
+            asyncio.create_task(self._to_its_end(self._to_client(target_reader, link), client, link)),
         ]
         await asyncio.wait(link.tasks, return_when=asyncio.ALL_COMPLETED)
         if not any(task.cancelled() for task in link.tasks):  # half open: the client's side stays as it is
             link.reset()
         self.links.discard(link)
+
+    async def _to_its_end(self, carrying: Awaitable[None], writer: asyncio.StreamWriter, link: Link) -> None:
+        try:
+            await carrying
+            await self._end_comes_through()
+            writer.write_eof()
+        except OSError:
+            await self._end_comes_through()
+            link.reset()
+
+    async def _end_comes_through(self) -> None:
+        """Once nothing is swallowed: TCP sends again what is lost of an end."""
+        self.ends += 1
+        while self.swallow:
+            await asyncio.sleep(LOOK_SECS)
 
     async def _to_target(self, reader: asyncio.StreamReader, link: Link) -> None:
         await self._carry(reader, link.target)
@@ -114,11 +133,8 @@ class FaultProxy:
         await self._carry(reader, link.client)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await reader.read(CHUNK):
-                await self._forward(data, writer)
-            if writer.can_write_eof():
-                writer.write_eof()
+        while data := await reader.read(CHUNK):
+            await self._forward(data, writer)
 
     async def _forward(self, data: bytes, writer: asyncio.StreamWriter) -> None:
         if self.latency_secs:
@@ -202,7 +218,7 @@ class PostgresProxy(FaultProxy):
         self._released.set()
 
     async def _to_target(self, reader: asyncio.StreamReader, link: Link) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError):
+        with suppress(asyncio.IncompleteReadError):
             await self._startup(reader, link)
             while True:
                 head = await reader.readexactly(5)

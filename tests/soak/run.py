@@ -18,6 +18,8 @@ from soak.stage import Stage, stage
 from soak.verdict import Outcome, Span, Struck
 
 RATE = 30
+BACKLOG = 30 * RATE
+"""What the longest outage leaves: its batches are as large as any, so memory is compared with what it is after them."""
 EVERY_SECS = 10.0
 WARM_SECS = 20.0
 QUIET_SECS = 60.0
@@ -35,8 +37,9 @@ class Soak:
     async def play(self, minutes: float) -> None:
         """Quiet, faults, quiet; then all must be stored, and nothing of it wrong."""
         feed = self.on.scene.feed
+        await self.on.shared()
+        await feed.send(BACKLOG)
         async with feed.flowing(RATE):
-            await self.on.shared()
             await asyncio.sleep(WARM_SECS)
             self.outcome.first = await self._quiet()
             for number, name in enumerate(order(self.outcome.seed, round(minutes * 60 / EVERY_SECS))):

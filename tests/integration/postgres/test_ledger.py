@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
+from kit.eventually import eventually
 from kit.postgres_sink import TOPIC, make_sink, message, migrate, option_rows, options_batch
 from stockifyd.api import Batch, Drift, Fenced, Partition, Receipt, Span
+from stockifyd_postgres import eviction
 
 COUNT = "SELECT count(*) FROM option_contracts"
 
@@ -91,6 +94,36 @@ async def test_a_write_evicts_a_stuck_earlier_owner(opened: Any, market: Any) ->
     await zombie.copy_records_to_table("option_contracts", columns=table.columns, records=table.rows)
     assert await sink.write(batch) == Receipt(rows=2000)
     zombie.terminate()
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"), [("stockifyd storage-group/postgres", True), ("stockifyd other-group/postgres", False)]
+)
+async def test_a_copy_that_was_left_behind_is_ended(
+    opened: Any, market: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, name: str, ends: bool
+) -> None:
+    """A COPY whose client stands still outlives the server's timeouts; who looks at the ledger ends it, if it is our own."""
+    monkeypatch.setattr(eviction, "GRACE_SECS", 0.5)
+    monkeypatch.setattr(eviction, "EVERY_SECS", 0)
+    sink = await opened(statement_timeout_ms=500)
+    of_age = "query_start < clock_timestamp() - interval '2 s'"
+    old = f"SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY \"still\"%' AND {of_age}"
+    zombie = await asyncpg.connect(market.url, statement_cache_size=0)
+    await zombie.execute(f"BEGIN; SET LOCAL application_name = '{name}'; SET LOCAL statement_timeout = 500")
+    await zombie.execute("CREATE TEMP TABLE still (n int) ON COMMIT DROP")
+    copying = asyncio.ensure_future(zombie.copy_to_table("still", source=_never()))
+    await eventually(lambda: market.sql(old) == "1")
+    await sink.stored([TOPIC])
+    assert ("that an earlier owner left behind" in caplog.text) == ends
+    await eventually(lambda: market.sql(old) == ("0" if ends else "1"))
+    zombie.terminate()
+    await asyncio.wait({copying}, timeout=1)
+    copying.cancel()
+
+
+async def _never() -> AsyncIterator[bytes]:
+    await asyncio.Event().wait()
+    yield b""
 
 
 async def test_a_stranger_is_not_evicted(opened: Any, market: Any) -> None:

@@ -280,3 +280,18 @@ def test_doubt_reads_on_from_own_positions() -> None:
     proof = machine.work()
     assert isinstance(proof, Prove)
     assert machine.proved(proof.generation) == [Seek({1: 8}), Resume(frozenset({1}))]
+
+
+def test_who_stands_still() -> None:
+    """A partition that is read and has not moved; none that moved, went, or is not asked for."""
+    machine = claimed(1, 2)
+    generation = machine.fetch_begun()
+    machine.fetched(generation, {2: 7})
+    where = {1: 5, 2: 5, 3: 5}
+    assert {1: 5} == machine.standing(where)
+    machine.on_paused()
+    assert {} == machine.standing(where)
+    machine.on_resumed()
+    assert {1: 5} == machine.standing(where)
+    machine.on_revoked()
+    assert {} == machine.standing(where)

@@ -19,6 +19,39 @@ def test_more_to_read_and_nothing_comes() -> None:
     assert verdicts[30] == Verdict.STALLED
 
 
+def test_only_what_stood_still_is_named() -> None:
+    """Of two partitions that are behind, one moves: the other one stalled, where it stands."""
+    watch = Watch[int](30)
+    verdicts = [watch.observe(i, {1: Seen(5, 10, i), 2: Seen(i, 1000, i)}, drained=True) for i in range(31)]
+    assert (verdicts[-1], watch.stalled) == (Verdict.STALLED, {1: 5})
+
+
+def test_what_was_given_away_is_no_stall() -> None:
+    """A rebalance that takes no time leaves one of two partitions: only that one is watched on."""
+    watch = Watch[int](30)
+    both = [watch.observe(i, {1: Seen(i, 1000, i), 2: Seen(5, 1000, i)}, drained=True) for i in range(10)]
+    left = [watch.observe(i, {1: Seen(i, 1000, i)}, drained=True) for i in range(10, 100)]
+    assert {Verdict.FINE} == {*both, *left}
+
+
+def test_what_is_kept_through_a_rebalance_is_watched_on() -> None:
+    """One of two partitions is given away, the other one stands still all the while."""
+    watch = Watch[int](30)
+    for i in range(10):
+        watch.observe(i, {1: Seen(5, 10, i), 2: Seen(i, 1000, i)}, drained=True)
+    verdicts = [watch.observe(i, {1: Seen(5, 10, i)}, drained=True) for i in range(10, 31)]
+    assert {Verdict.FINE} == set(verdicts[:-1])
+    assert verdicts[-1] == Verdict.STALLED
+
+
+def test_a_pause_is_no_stall() -> None:
+    """What was not asked for, since too much waited or a sink was away, has its time anew."""
+    watch = Watch[int](30)
+    run(watch, 29)
+    watch.rest()
+    assert {Verdict.FINE} == {watch.observe(129 + i, {1: Seen(5, 10, i)}, drained=True) for i in range(30)}
+
+
 def test_nothing_to_read_is_fine() -> None:
     """A partition at its end may stand still for ever."""
     assert {Verdict.FINE} == set(run(Watch(30), 100, end=5))

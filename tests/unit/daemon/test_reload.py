@@ -95,6 +95,35 @@ async def test_a_sink_that_cannot_be_opened_is_refused(specs: Path, tmp_path: Pa
         assert (running.pipeline().state, old.closed) == (State.RUNNING, 0)
 
 
+@pytest.mark.parametrize("trouble", ["file", "sink"])
+async def test_a_refusal_is_said_once(specs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, trouble: str) -> None:
+    """The daemon sees the file by itself and says why; who asks for it again is answered, and the log says nothing more.
+
+    When it is refused anew, after it was put right, the log says so anew.
+    """
+    topic, old, new = MemoryTopic(endless=True), MemoryStore(), MemoryStore()
+    new.unreachable = Drift("there is no table")
+    good = text(topic, old)
+    bad, reason = (good.replace("rows_each", "rows_eech"), "rows_eech") if trouble == "file" else (text(topic, new), "no table")
+    path = specs / "contract.yaml"
+    path.write_text(good)
+
+    def said() -> int:
+        return sum(record.levelname == "ERROR" and "reload refused" in record.getMessage() for record in caplog.records)
+
+    async with daemon(path, folder=tmp_path) as running:
+        await running.until(lambda: running.pipeline().is_well)
+        for times in (1, 2):
+            path.write_text(bad)
+            await running.until(lambda: said() == times)  # noqa: B023 - asked before the next round
+            for _ in range(2):
+                (result,) = await running.post("/reload", {})
+                assert (result["outcome"], reason in result["reason"]) == ("refused", True)
+            assert said() == times
+            path.write_text(good)
+            assert await running.reload() == {"contract": "unchanged"}
+
+
 async def test_a_reload_resumes_where_it_is_asked_to(specs: Path, tmp_path: Path) -> None:
     """What is halted and unchanged stays so; with `resume`, as at SIGHUP and `systemctl reload`, it goes on."""
     topic, store = MemoryTopic(*bodies(1), endless=True), MemoryStore()
@@ -220,8 +249,8 @@ async def test_a_config_map_is_swapped(specs: Path, tmp_path: Path) -> None:
         assert topic.reads == 1
 
 
-async def test_a_file_that_was_named_is_missed_not_obeyed(specs: Path, tmp_path: Path) -> None:
-    """`run storage.yaml`, and the file is gone: an accident, so the pipeline goes on, and it is said."""
+async def test_a_file_that_was_named_is_missed_not_obeyed(specs: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """`run storage.yaml`, and the file is gone: an accident, so the pipeline goes on, and it is said, once."""
     topic, store = MemoryTopic(*bodies(5), endless=True), MemoryStore()
     path = specs / "contract.yaml"
     path.write_text(text(topic, store))
@@ -230,6 +259,8 @@ async def test_a_file_that_was_named_is_missed_not_obeyed(specs: Path, tmp_path:
         path.unlink()
         (result,) = await running.post("/reload", {})
         assert (result["outcome"], "is gone" in result["reason"]) == ("refused", True)
+        await running.post("/reload", {})
+        assert 1 == caplog.text.count(f"{path} is gone")
         topic.add(*bodies(5, 5))
         await store.until(lambda s: len(s.messages) == 10)
 
