@@ -11,7 +11,7 @@ from kit import oracles
 from kit.evidence import Books
 from kit.feed import DEAD, Content, Feed, Place, content_of, place_of, stamp
 from kit.oracles import Move, Stored
-from kit.platform_judged import unlike_figures
+from kit.platform_judged import unlike_figures, unlike_rows
 from kit.stream import Copy, unlike
 from kit.wholeness import WholenessReader
 
@@ -186,3 +186,11 @@ def test_figures_of_a_chain(pcr: float | None, pain: float, objections: int) -> 
         {"strike_price": 110.0, "put_options": {"market_data": {"oi": 20}}},
     ]  # at 100 the puts cost 20 * 10, at 110 the calls cost 10 * 10
     assert objections == len(list(unlike_figures(("NIFTY", "2026-12-01", 0, pcr, pain), strikes)))
+
+
+def test_rows_of_chains() -> None:
+    """A chain that is not there, one in part, one twice, and one that nobody polled; and none of those that are right."""
+    wanted = {"a": 20, "b": 20, "c": 20, "d": 20}
+    assert [] == list(unlike_rows("t", wanted, wanted))
+    found = sorted(unlike_rows("t", {"a": 20, "b": 19, "c": 40, "e": 1}, wanted))
+    assert ["0 rows of d", "1 rows of e", "19 rows of b", "40 rows of c"] == [text[6:].partition(",")[0] for text in found]
