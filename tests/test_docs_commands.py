@@ -25,7 +25,7 @@ REGISTRY = Registry.load(built_in=True)
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A folder with what a reader has: pipelines, schemas, and the files that the text told to save."""
-    for name in ("calendars", "pipelines", "schemas"):
+    for name in ("pipelines", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")  # else it warns
     for block in blocks():

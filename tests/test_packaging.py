@@ -122,6 +122,12 @@ def test_the_installed_command_says_its_version(installed: Environment) -> None:
     assert "stockifyd 0." in installed.stockifyd("--version")
 
 
+def test_the_calendar_ships(installed: Environment, editable: Environment) -> None:
+    """`audit` finds it by its name, wherever it runs."""
+    code = "from stockifyd.api import Calendar; print(Calendar.load('nse').name)"
+    assert {"NSE index options\n"} == {run(each.python, "-c", code, cwd=each.folder) for each in (installed, editable)}
+
+
 def test_built_in_plugins_are_there(installed: Environment, editable: Environment) -> None:
     """Wheel and editable install bring the same components of ours."""
     ours = [

@@ -119,9 +119,9 @@ class HttpOptions(Request, frozen=True, kw_only=True):
     calendar: Annotated[
         str | None,
         Meta(
-            description="File of the market's calendar: is polled in its sessions. On a day that it does not know the `window`"
-            " decides. Read at the start.",
-            examples=["calendars/nse.yaml"],
+            description="The market's calendar: is polled in its sessions. A file, or the name of one that ships, `nse`. On a day"
+            " that it does not know the `window` decides. Read at the start.",
+            examples=["nse"],
         ),
     ] = None
     window: Annotated[

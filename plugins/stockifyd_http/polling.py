@@ -76,7 +76,7 @@ class Polling:
 
     def ask(self, series: Series, due: int, secs: float) -> None:
         """Poll a series; what was due at an instant must be there within so many seconds."""
-        series.is_asked = True
+        series.is_asked, series.asked_for = True, due
         self._spawn(self._poll(series, due, asyncio.get_running_loop().time() + secs))
 
     def missed(self, series: Series, due: int, reason: str) -> None:

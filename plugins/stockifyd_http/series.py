@@ -45,6 +45,8 @@ class Series:
     durable: int = 0
     known: Answer = NOTHING
     is_asked: bool = False
+    asked_for: int = 0
+    """The instant that it was polled for last."""
     gap: Gap | None = None
     held: list[Message] = field(default_factory=list)
     """Messages that wait until the gap before them is recorded."""

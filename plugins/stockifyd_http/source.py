@@ -115,6 +115,7 @@ class Http(Source[HttpOptions]):
             await claims.release(gone)
         if new := {partition: series for partition, series in wanted.items() if partition not in self._series}:
             await self._claim(claims, new)
+            self._ask_at_once(polling, list(new.values()))
 
     async def _claim(self, claims: Claims, new: Mapping[Partition, Series]) -> None:
         """Own new series. Where a ledger remembers how far one was, and a poll was due since, that is a gap."""
@@ -125,6 +126,19 @@ class Http(Source[HttpOptions]):
             self._series[partition] = series
             if self._schedule.was_due(series.next, now):
                 await self._record(claims, series, now, NOT_RUNNING)
+
+    def _ask_at_once(self, polling: Polling, new: Sequence[Series]) -> None:
+        """Ask for what was due before its series was known, if at least half of the interval is left.
+
+        A process that was killed had its polls of this interval in hand: whoever comes after it makes them again.
+        """
+        now = self._now()
+        tick = self._schedule.last(now)
+        left = tick + self._schedule.interval - now
+        is_open = self._schedule.is_open(tick) and self._schedule.is_open(now)
+        if not self._paused and is_open and 2 * left >= self._schedule.interval:
+            for series in new:
+                polling.ask(series, tick, left / MICROS)
 
     def _ask_what_is_due(self, polling: Polling, before: int) -> int:
         """Begin the polls of the latest multiple of the interval, if they are not begun yet; answers with it."""
@@ -142,6 +156,8 @@ class Http(Source[HttpOptions]):
 
     def _ask_all(self, polling: Polling, tick: int) -> None:
         for series in self._series.values():
+            if series.asked_for == tick:
+                continue  # it was asked at once, when its series became known
             if series.is_asked:
                 polling.missed(series, tick, "the poll before was not over")
             else:

@@ -92,6 +92,8 @@ class Audit:
     """Why there is no session."""
     lines: Sequence[Line]
     stored: Stored
+    unknown: Sequence[str] = ()
+    """Symbols of which nobody knows which expiries must be there, and why: one without a chain is not missed."""
 
     @property
     def is_clean(self) -> bool:
@@ -118,7 +120,9 @@ def judge(calendar: Calendar, day: date, stored: Stored, *, symbols: Collection[
     """The audit of a day: of each of these symbols a chain is expected in every interval that is over."""
     session = calendar.session(day)
     lines: list[Line] = []
+    unknown: list[str] = []
     if isinstance(session, Session):
+        unknown = [f"{symbol}: {why}" for symbol in sorted(symbols) if (why := _unknown_expiry(calendar, day, symbol))]
         expected = slots(session, every, stored.until)
         somewhere = {at for counts in stored.snapshots.values() for at in counts}
         for series in _series(calendar, day, stored, symbols):
@@ -129,7 +133,7 @@ def judge(calendar: Calendar, day: date, stored: Stored, *, symbols: Collection[
         found = ((series, sum(counts.values())) for series, counts in stored.snapshots.items())
         lines = [Line(series, 0, 0, snapshots, ()) for series, snapshots in sorted(found)]
     closed = calendar.holidays.get(day, f"no trading on a {day:%A}") if session is None else ""
-    return Audit(day, calendar.name, every, session, closed, lines, stored)
+    return Audit(day, calendar.name, every, session, closed, lines, stored, unknown)
 
 
 def _series(calendar: Calendar, day: date, stored: Stored, symbols: Collection[str]) -> list[Series]:
@@ -142,6 +146,14 @@ def _series(calendar: Calendar, day: date, stored: Stored, symbols: Collection[s
         elif not any(series.symbol == symbol for series in wanted):
             wanted.add(Series(symbol, None))
     return sorted(wanted, key=lambda series: (series.symbol, series.expiry or date.min))
+
+
+def _unknown_expiry(calendar: Calendar, day: date, symbol: str) -> str:
+    """Why the next expiry of a symbol is not known; empty where it is."""
+    nearest = calendar.expiry(symbol, day)
+    if isinstance(nearest, Unknown):
+        return nearest.reason
+    return f"{calendar.name} has no expiries of it" if nearest is None else ""
 
 
 def _gaps(expected: Iterable[datetime], there: Collection[datetime], every: timedelta) -> Iterator[list[datetime]]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 EX_GAPS = 3
 EX_UNKNOWN = 4
+ELSEWHERE = ("nothing_stored", "others_stored")
+NOT_HERE = "no database knows: see the log of what polls, and the topic of dead letters"
 
 
 @click.command("audit")
@@ -28,10 +30,10 @@ EX_UNKNOWN = 4
 @click.option(
     "--calendar",
     "path",
-    type=click.Path(dir_okay=False),
-    default="calendars/nse.yaml",
+    metavar="NAME|FILE",
+    default="nse",
     show_default=True,
-    help="The calendar file.",
+    help="The calendar: the name of one that ships, or a file.",
 )
 @click.option("--database", default="primary", show_default=True, help="`primary` or `replica` of the environment, or a URL.")
 @click.option("--schema", default="public", show_default=True, help="Where the tables are, such as a replay's.")
@@ -90,6 +92,7 @@ def plain(audit: Audit) -> dict[str, Any]:
             }
             for line in audit.lines
         ],
+        "unknown": list(audit.unknown),
         "outside": audit.stored.outside,
         "lost": list(audit.stored.lost),
         "torn": list(audit.stored.torn),
@@ -105,8 +108,11 @@ def lines(audit: Audit) -> list[str]:
         )
         told.append(f"{line.series}: {counts}")
         told += [f"  {gap.start:%H:%M:%S} to {gap.end:%H:%M:%S}, {gap.missing} missing: {gap.reason}" for gap in line.gaps]
+    told += [f"unknown which expiries must be there: {text}" for text in audit.unknown]
     told += [f"torn: {text}" for text in audit.stored.torn]
     told += [f"lost: {text}" for text in audit.stored.lost]
+    if any(gap.code in ELSEWHERE for line in audit.lines for gap in line.gaps):
+        told.append(f"why a chain never came to storage {NOT_HERE}")
     if audit.stored.outside:
         told.append(f"{audit.stored.outside} chains of the day are in no session")
     return [*told, _end(audit)]

@@ -87,10 +87,13 @@ class Calendar:
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a calendar file. ValueError holds all that is wrong in it, one `file:line:column: fact` a line."""
-        from stockifyd.api.calendar_file import read  # noqa: PLC0415  yaml, which only who loads one needs
+        """Read a calendar: a file, or by a name without dot and slash one that ships, such as `nse`.
 
-        return cls(**read(Path(path)))
+        ValueError holds all that is wrong in it, one `file:line:column: fact` a line.
+        """
+        from stockifyd.api.calendar_file import located, read  # noqa: PLC0415  yaml, which only who loads one needs
+
+        return cls(**read(located(path)))
 
     def session(self, day: date) -> Session | Unknown | None:
         """A day's trading; None: the market is closed all day."""

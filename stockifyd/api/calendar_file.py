@@ -19,10 +19,22 @@ T = TypeVar("T")
 Hours = tuple[tuple[timedelta, timedelta], ...]
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+SHIPPED = Path(__file__).parents[1] / "calendars"
 MAX_BYTES = 2**20
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 HOUR = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
+NAME = re.compile(r"[a-z0-9_-]+")
 DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def located(given: str | Path) -> Path:
+    """The file that is meant; ValueError for the name of a calendar that does not ship."""
+    if isinstance(given, Path) or not NAME.fullmatch(given):
+        return Path(given)
+    if not (path := SHIPPED / f"{given}.yaml").is_file():
+        names = ", ".join(sorted(one.stem for one in SHIPPED.glob("*.yaml")))
+        raise ValueError(f"no calendar {given!r} ships, but {names}; of a file write its path, such as ./{given}.yaml")
+    return path
 
 
 def read(path: Path) -> dict[str, Any]:

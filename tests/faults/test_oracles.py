@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 
 from kit import oracles
+from kit.evidence import Books
 from kit.feed import DEAD, Content, Feed, Place, content_of, place_of, stamp
 from kit.oracles import Move, Stored
+from kit.platform_judged import unlike_figures, unlike_rows
 from kit.stream import Copy, unlike
+from kit.wholeness import WholenessReader
 
 WHOLE = Content(20, 1, 111)
 EXPECTED: dict[Place, Content] = {(0, 0): WHOLE, (0, 1): Content(20, 1, 222), (0, 2): DEAD, (0, 3): WHOLE, (1, 0): WHOLE}
@@ -154,3 +157,40 @@ def test_copies_in_a_topic(made: list[tuple[int, int, int, bytes]], objection: s
     """Between two topics a message may come twice, as long as it is the same; nothing else."""
     copies = [Copy((at, offset), (to, number), value) for number, (at, offset, to, value) in enumerate(made)]
     assert ([objection] if objection else []) == unlike(copies, [(0, 0), (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "objections"),
+    [
+        ([(0, 0, 0, 0), (1, 20, 0, 0), (1, 20, 1, 20), (1, 20, 1, 20)], 0),
+        ([(1, 0, 0, 0)], 1),
+        ([(0, 20, 0, 0)], 1),
+        ([(1, 20, 1, 0)], 1),
+        ([(2, 40, 0, 0)], 1),
+        ([(1, 19, 0, 0), (1, 20, 0, 0)], 1),
+    ],
+)
+def test_chains_in_a_snapshot(snapshots: list[tuple[int, ...]], objections: int) -> None:
+    """Of each table's pair a chain is there once and whole or not at all, and stays as it was."""
+    reader = WholenessReader(Books("", "", ("", "")))
+    for counts in snapshots:
+        reader.judge([("NIFTY", "2026-12-01", 0, *counts)])
+    assert (objections, len(snapshots)) == (len(reader.violations), reader.snapshots)
+
+
+@pytest.mark.parametrize(("pcr", "pain", "objections"), [(2.0, 110.0, 0), (0.5, 110.0, 1), (None, 110.0, 1), (2.0, 100.0, 1)])
+def test_figures_of_a_chain(pcr: float | None, pain: float, objections: int) -> None:
+    """The ratio of puts to calls, and the strike at which least is paid: worked out by hand."""
+    strikes = [
+        {"strike_price": 100.0, "call_options": {"market_data": {"oi": 10}}},
+        {"strike_price": 110.0, "put_options": {"market_data": {"oi": 20}}},
+    ]  # at 100 the puts cost 20 * 10, at 110 the calls cost 10 * 10
+    assert objections == len(list(unlike_figures(("NIFTY", "2026-12-01", 0, pcr, pain), strikes)))
+
+
+def test_rows_of_chains() -> None:
+    """A chain that is not there, one in part, one twice, and one that nobody polled; and none of those that are right."""
+    wanted = {"a": 20, "b": 20, "c": 20, "d": 20}
+    assert [] == list(unlike_rows("t", wanted, wanted))
+    found = sorted(unlike_rows("t", {"a": 20, "b": 19, "c": 40, "e": 1}, wanted))
+    assert ["0 rows of d", "1 rows of e", "19 rows of b", "40 rows of c"] == [text[6:].partition(",")[0] for text in found]

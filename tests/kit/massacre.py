@@ -16,13 +16,17 @@ COMMIT_SECS = 1.0
 """How often offsets are committed to Kafka."""
 
 
-async def massacre(workers: Sequence[Worker], chance: random.Random, *, secs: float, link: FaultProxy | None = None) -> int:
+async def massacre(
+    workers: Sequence[Worker], chance: random.Random, *, secs: float, link: FaultProxy | None = None, everyone: bool = False
+) -> int:
     """Kill one or several, start them again, mostly let them come to work, and so on for so long; answers with the deaths.
 
-    What goes through `link` before a kill may be lost on its way, long enough for a commit to be due.
+    What goes through `link` before a kill may be lost on its way, long enough for a commit to be due. `everyone`: it goes on
+    until each has died.
     """
     until, deaths, rounds = time.monotonic() + secs, 0, 0
-    while rounds < LEAST or time.monotonic() < until:
+    spared = set(workers) if everyone else set[Worker]()
+    while rounds < LEAST or spared or time.monotonic() < until:
         if chance.random() < 0.8:  # else they die while they start
             await asyncio.gather(*map(at_work, workers))
         await asyncio.sleep(chance.uniform(0, 1.0))
@@ -32,6 +36,7 @@ async def massacre(workers: Sequence[Worker], chance: random.Random, *, secs: fl
             await asyncio.sleep(chance.uniform(COMMIT_SECS, 2 * COMMIT_SECS))
         for victim in victims:
             victim.kill()
+        spared -= set(victims)
         if link is not None:
             link.reset_links()
             link.swallow = False

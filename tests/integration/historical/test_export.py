@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import random
 import shutil
 from collections import Counter
@@ -14,29 +12,16 @@ import pytest
 import yaml
 
 from kit.eventually import eventually
+from kit.exported import Row, rows_of, table
 from kit.fixtures_postgres import Database
 from kit.history import ROWS, SPEC, History
 from kit.postgres_sink import make_sink, migrate
 from kit.worker import Worker
 
-TEXTS, NUMBERS = ("timestamp", "option_type"), ("symbol_id", "strike_price", "ltp", "oi", "iv")
-ORACLE = """COPY (SELECT to_char("timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS "timestamp", symbol_id,
-strike_price, option_type, ltp, oi, iv FROM option_contracts ORDER BY option_contracts."timestamp", symbol_id, expiry,
-strike_price, option_type) TO STDOUT WITH (FORMAT csv, HEADER)"""
-Row = tuple[object, ...]
-
-
-def rows_of(text: str) -> list[Row]:
-    """Rows of CSV, with what they mean: numbers as floats, empty ones as None."""
-    return [
-        (*(row[name] for name in TEXTS), *(float(row[name]) if row[name] else None for name in NUMBERS))
-        for row in csv.DictReader(io.StringIO(text))
-    ]
-
 
 def expected(history: History) -> list[Row]:
     """What the primary holds, as psql tells it, in the order of time."""
-    return rows_of(history.primary.sql(ORACLE))
+    return rows_of(history.primary.sql(table()))
 
 
 def worker(history: History, folder: Path, **settings: str) -> Worker:
@@ -88,7 +73,7 @@ async def test_parquet(history: History, tmp_path: Path) -> None:
     tables = [parquet.read_table(path) for path in sorted(tmp_path.glob("options.*.parquet"))]
     kinds = {name: str(tables[0].schema.field(name).type) for name in ("timestamp", "expiry", "oi", "ltp")}
     assert {"timestamp": "timestamp[us, tz=UTC]", "expiry": "date32[day]", "oi": "int64", "ltp": "double"} == kinds
-    assert [row[4] for row in expected(history)] == [value for table in tables for value in table.column("ltp").to_pylist()]
+    assert [row.ltp for row in expected(history)] == [value for table in tables for value in table.column("ltp").to_pylist()]
 
 
 async def test_into_another_database_exactly_once(

@@ -59,7 +59,7 @@ async def test_every_series_becomes_a_chain(vendor: str) -> None:
 async def polled(vendor: str, count: int) -> list[Message]:
     """As the pipeline's source polls them at noon of a Monday, but for the clock, which stands still after one step."""
     text = SPEC.read_text().replace("${UPSTOX_URL:-https://api.upstox.com}", vendor).replace("${POLL_INTERVAL_SECS:-15}", "15")
-    options: dict[str, Any] = yaml.safe_load(text.replace("${CALENDAR_FILE:-calendars/nse.yaml}", "calendars/nse.yaml"))["source"]
+    options: dict[str, Any] = yaml.safe_load(text.replace("${CALENDAR_FILE:-nse}", "nse"))["source"]
     del options["type"], options["limits"]
     clock = [NOON.replace(minute=29, second=59)]
     source, claims, messages = make(Http, make_context(now=lambda: clock[0]), **options), MemoryClaims(), list[Message]()

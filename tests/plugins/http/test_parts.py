@@ -102,7 +102,7 @@ def test_whether_a_poll_was_due() -> None:
 
 def test_a_calendar(caplog: pytest.LogCaptureFixture) -> None:
     """A holiday is none of the window's business; a day that the calendar does not know is, and is said once."""
-    hours = Sessions(Calendar.load("calendars/nse.yaml"), MARKET, logging.getLogger("stockifyd.test"))
+    hours = Sessions(Calendar.load("nse"), MARKET, logging.getLogger("stockifyd.test"))
     noon = {
         date(2026, 11, 23): True,
         date(2026, 11, 22): False,
@@ -112,7 +112,7 @@ def test_a_calendar(caplog: pytest.LogCaptureFixture) -> None:
     }
     assert noon == {day: hours.holds(datetime(day.year, day.month, day.day, 12, tzinfo=IST)) for day in noon}
     assert 2 == len(caplog.records)
-    assert Sessions(Calendar.load("calendars/nse.yaml"), None, logging.getLogger()).holds(datetime(2027, 6, 5, 12, tzinfo=IST))
+    assert Sessions(Calendar.load("nse"), None, logging.getLogger()).holds(datetime(2027, 6, 5, 12, tzinfo=IST))
 
 
 class Clock:

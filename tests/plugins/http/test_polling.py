@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import json
 import time
+from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from kit.polled import PATIENCE_SECS, count, first, opened, read, source
 from kit.vendor import Asked, Reply, Vendor
-from stockifyd.api import Message
+from stockifyd.api import Message, Partition
 from stockifyd.testing import MemoryClaims, make, make_context
 from stockifyd_http import Http
 
@@ -121,6 +123,38 @@ async def test_polls_are_aligned_to_the_clock(vendor: Vendor) -> None:
 
     await read(make(Http, make_context(now=lambda: clock[0]), **options), enough)
     assert ["/A", "/B"] == sorted(asked.path for asked in vendor.asked)
+
+
+@pytest.mark.parametrize(("second", "asked"), [(14, True), (16, False)])
+async def test_a_start_makes_the_poll_that_was_due(vendor: Vendor, second: int, asked: bool) -> None:
+    """In the first half of an interval its poll is made at once, for whoever was to make it may have been killed."""
+    started, yields = datetime(2026, 11, 24, 12, 0, second, tzinfo=UTC), itertools.count()
+    options = {"interval_secs": 30, "symbols": {"A": {}, "B": {}}, "url": f"{vendor.url}/{{symbol}}"}
+
+    def enough(messages: list[Message], _: MemoryClaims) -> bool:
+        return len(messages) == 2 if asked else next(yields) > 3
+
+    await read(make(Http, make_context(now=lambda: started), **options), enough)
+    assert (["/A", "/B"] if asked else []) == sorted(one.path for one in vendor.asked)
+
+
+async def test_a_start_at_the_turn_of_an_interval(vendor: Vendor) -> None:
+    """What was asked at once is not asked again for the same instant, nor missed, though claiming lasted beyond it."""
+    clock = [datetime(2026, 11, 24, 12, 0, 29, tzinfo=UTC)]
+
+    class Slow(MemoryClaims):
+        async def take(self, *given: Any, **more: Any) -> Mapping[Partition, int]:
+            clock[0] += timedelta(seconds=2)
+            return await super().take(*given, **more)
+
+    options = {"interval_secs": 30, "symbols": {"A": {}}, "url": f"{vendor.url}/{{symbol}}"}
+    found, claims, messages = make(Http, make_context(now=lambda: clock[0]), **options), Slow(), list[Message]()
+    async with asyncio.timeout(PATIENCE_SECS), opened(found), aclosing(found.read(claims)) as parts:  # type: ignore[type-var]
+        turns = 0
+        while turns < 3 or not messages:
+            messages += await anext(parts)
+            turns += 1
+    assert (1, 1, []) == (len(messages), len(vendor.asked), claims.gaps)
 
 
 async def test_what_is_sent_and_what_becomes_of_it(vendor: Vendor) -> None:

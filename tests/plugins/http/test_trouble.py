@@ -193,7 +193,7 @@ async def test_files_that_cannot_be_read(vendor: Vendor, tmp_path: Path) -> None
     for content in ("ca.pem", "missing.pem"):
         with pytest.raises(Drift, match="tls_ca_file: "):
             await source(vendor, tls_ca_file=str(tmp_path / content)).open()
-    good = Path("calendars/nse.yaml").read_text()
+    good = Path("stockifyd/calendars/nse.yaml").read_text()
     (calendar := tmp_path / "c.yaml").write_text(good)
     found = source(vendor, calendar=str(calendar))
     calendar.write_text(good.replace("Asia/Kolkata", "Nowhere"))

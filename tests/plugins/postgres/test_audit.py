@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from stockifyd.api import Calendar, Session
 from stockifyd_postgres.audit import Audit, Letter, Series, Stored, judge, slots
 
-CALENDAR = Calendar.load(Path(__file__).parents[3] / "calendars" / "nse.yaml")
+CALENDAR = Calendar.load("nse")
 DAY = date(2026, 11, 23)
 MINUTE = timedelta(minutes=1)
 NIFTY, BANK = Series("NIFTY", DAY), Series("BANKNIFTY", DAY)  # both expire on that Monday: the Tuesday is a holiday
@@ -65,8 +64,19 @@ def test_the_pause_of_a_session_in_two_parts_is_no_gap() -> None:
 def test_the_next_expiry_must_be_there() -> None:
     """Chains of a later expiry do not make up for it; a symbol without any chain is missing all day."""
     later = Series("NIFTY", date(2026, 12, 1))
-    audit = judged(Stored(LATER, {later: counts(ALL)}), symbols=["NIFTY", "SENSEX"])
-    assert [(NIFTY, 1), (later, 0), (Series("SENSEX", None), 1)] == [(line.series, len(line.gaps)) for line in audit.lines]
+    audit = judged(Stored(LATER, {later: counts(ALL)}), symbols=["NIFTY", "BANKEX"])
+    assert [(Series("BANKEX", None), 1), (NIFTY, 1), (later, 0)] == [(line.series, len(line.gaps)) for line in audit.lines]
+
+
+def test_expiries_that_nobody_knows_are_told() -> None:
+    """Of a symbol that the calendar does not have, and of one whose next expiry it does not know: neither is passed over."""
+    day = date(2026, 12, 31)
+    audit = judged(Stored(LATER), day=day, symbols=["NIFTY", "BANKEX"])
+    assert [
+        "BANKEX: NSE index options has no expiries of it",
+        "NIFTY: NSE index options is known from 2024-01-01 until 2026-12-31",
+    ] == [text.partition(",")[0] for text in audit.unknown]
+    assert () == tuple(judged(Stored(LATER), symbols=["NIFTY", "SENSEX"]).unknown)
 
 
 def test_what_is_not_over_is_not_expected() -> None:

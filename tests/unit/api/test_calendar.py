@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from kit.documents import blocks
 from stockifyd.api import Calendar, Session, Unknown
 
-NSE = Path(__file__).parents[3] / "calendars" / "nse.yaml"
-CALENDAR = Calendar.load(NSE)
+CALENDAR = Calendar.load("nse")
 DAYS = st.dates(CALENDAR.known_from, CALENDAR.known_until)
 
 SMALL = """\
@@ -40,6 +39,15 @@ def findings(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(ValueError, match=r":|bytes|no YAML") as raised:
         Calendar.load(path)
     return str(raised.value).replace(str(path), "c").splitlines()
+
+
+def test_a_name_is_of_a_calendar_that_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs no file beside it, and hides none: a path has a dot or a slash."""
+    monkeypatch.chdir(tmp_path)
+    Path("nse.yaml").write_text(SMALL)
+    assert ["NSE index options", "small"] == [Calendar.load("nse").name, Calendar.load("nse.yaml").name]
+    with pytest.raises(ValueError, match=r"no calendar 'bse' ships, but nse; of a file write its path, such as ./bse.yaml"):
+        Calendar.load("bse")
 
 
 def test_a_usual_day_is_in_utc_from_0345_to_1000() -> None:
@@ -78,7 +86,7 @@ def test_the_close_is_not_open_any_more() -> None:
 
 def test_the_day_is_the_markets_own() -> None:
     """20:00 UTC of Sunday is Monday in India: the day of the market is asked, not that of UTC."""
-    calendar = Calendar.load(NSE)
+    calendar = CALENDAR
     monday = date(2026, 7, 6)
     evening = datetime(2026, 7, 5, 20, 0, tzinfo=UTC)
     assert monday == evening.astimezone(calendar.zone).date()
@@ -113,6 +121,11 @@ def test_unknown_is_neither_open_nor_closed() -> None:
         ("BANKNIFTY", "2024-11-14", "2024-11-27"),  # no weekly ones any more
         ("BANKNIFTY", "2024-12-01", "2024-12-24"),
         ("FINNIFTY", "2026-03-01", "2026-03-30"),
+        ("MIDCPNIFTY", "2024-11-18", "2024-11-18"),  # the last weekly one
+        ("MIDCPNIFTY", "2024-11-19", "2024-11-25"),
+        ("SENSEX", "2024-12-28", "2025-01-03"),  # a Friday still
+        ("SENSEX", "2025-01-04", "2025-01-07"),
+        ("SENSEX", "2025-08-27", "2025-09-04"),  # from Tuesdays to Thursdays
     ],
 )
 def test_expiries(symbol: str, day: str, expiry: str) -> None:
@@ -127,7 +140,7 @@ def test_an_expiry_beyond_what_is_known_is_unknown() -> None:
 
 def test_a_symbol_without_expiries_has_none() -> None:
     """The calendar says nothing of it."""
-    assert CALENDAR.expiry("SENSEX", date(2026, 7, 1)) is None
+    assert CALENDAR.expiry("BANKEX", date(2026, 7, 1)) is None
 
 
 @given(DAYS, st.sampled_from(sorted(CALENDAR.expiries)))
