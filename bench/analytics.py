@@ -16,7 +16,7 @@ import msgspec
 from vollib.black.greeks import analytical
 from vollib.black.implied_volatility import implied_volatility
 
-from stockifyd.api import Batch, Context, Message, Partition, Position, Transform, configure
+from stockifyd.api import Batch, Context, Message, Partition, Position, Row, Table, Transform, configure
 from stockifyd_optionchain import Chain, CheckChain, ClassifyBuildup, EnrichGreeks, NormaliseChain, SummariseChain
 from stockifyd_optionchain.settlement import years_to
 from stockifyd_optionchain.simulator import Simulator
@@ -29,9 +29,11 @@ STEPS: dict[str, tuple[type[Transform[Any]], dict[str, Any]]] = {
     "check_chain": (CheckChain, {"rate_pct": RATE_PCT}),
     "enrich_greeks": (EnrichGreeks, {"rate_pct": RATE_PCT}),
     "classify_buildup": (ClassifyBuildup, {}),
+    "classify_recent": (ClassifyBuildup, {"history": "history", "table": "recent_buildups"}),
     "summarise_chain": (SummariseChain, {"rate_pct": RATE_PCT}),
 }
-ANALYTICS = ("enrich_greeks", "classify_buildup", "summarise_chain")
+ANALYTICS = ("enrich_greeks", "classify_buildup", "classify_recent", "summarise_chain")
+PAST = ("symbol_id", "expiry", "strike_price", "option_type", "ltp", "oi", "timestamp")
 TOGETHER = "enrich, classify and summarise"
 LOOPS = ("vollib, iv", "vollib, iv and greeks")
 
@@ -41,6 +43,18 @@ def batch_of(chains: int, vendor: str) -> Batch:
     produced = Simulator(1, datetime.now(UTC).date() + timedelta(days=1), underlyings=["NIFTY"], strikes=250, interval_secs=600)
     each = islice(produced.raw(vendor), 7 * 6, 7 * 6 + chains)  # type: ignore[arg-type]
     return Batch(tuple(Message(Position(Partition("raw"), n), value) for n, (_, value, _) in enumerate(each)))
+
+
+def looked_up(batch: Batch) -> Batch:
+    """With a history of each option, as a `lookup` leaves it; bench/lookups.py measures the looking up."""
+
+    rows, ends = list[Row](), list[int]()
+    for message in batch.messages:
+        chain: Chain = message.value
+        at = chain.timestamp - timedelta(minutes=10)
+        rows += ((chain.symbol_id, o.expiry, o.strike, o.option_type, o.ltp, (o.oi or 0) + 1, at) for o in chain.options)
+        ends.append(len(rows))
+    return batch.with_table("history", Table(PAST, rows, ends))
 
 
 async def opened(step: str) -> Transform[Any]:
@@ -93,7 +107,8 @@ async def a_round(chains: int, vendor: str) -> dict[str, float]:
         return sent.map(lambda message: decoder.decode(message.raw))
 
     found["decode"], batch = await measured(decode, chains)
-    for step in ("classify_buildup", "summarise_chain"):
+    batch = looked_up(batch)
+    for step in ("classify_buildup", "classify_recent", "summarise_chain"):
         found[step], batch = await measured(lambda s=step, b=batch: through(made[s], b), chains)  # type: ignore[misc]
     for name in LOOPS:
         found[name], _ = await measured(lambda n=name: loop(batch, greeks=n == LOOPS[1]), chains)  # type: ignore[misc]

@@ -45,6 +45,10 @@ class Rehearsal:
 
     def __init__(self, options: LookupOptions, rows: Sequence[Mapping[str, Any]]) -> None:
         self._options, self._rows = options, rows
+        self._beside = {theirs: ours for ours, theirs in options.match.items()}
+        """Columns of the batch that hold what a column of the table holds, where the names may differ."""
+        if options.as_of is not None:
+            self._beside[options.as_of.column] = options.as_of.time
         self._times = [_checked(row, index, options) for index, row in enumerate(rows)]
         seen: dict[tuple[Any, ...], int] = {}
         for index, (row, at) in enumerate(zip(rows, self._times, strict=True)):
@@ -56,7 +60,7 @@ class Rehearsal:
         """The rows as values like those of a batch's table. Drift where a text is no date or time, which the batch has there."""
         options = self._options
         match = [self._column(theirs, _values(table, ours)) for ours, theirs in options.match.items()]
-        wanted = [self._column(name, _values(table, name))[1] for name in options.columns]
+        wanted = [self._column(name, _values(table, self._beside.get(name, name)))[1] for name in options.columns]
         rows = defaultdict[Key, list[tuple[datetime | None, Row]]](list)
         for index, at in enumerate(self._times):
             key = tuple(_plain(values[index]) for _, values in match)

@@ -118,6 +118,14 @@ def test_found_values_stay_as_they_are_told() -> None:
     assert (NOON, TOLD) == batch.tables["options"].rows[0][-2:]
 
 
+def test_found_values_are_read_as_those_they_are_compared_with() -> None:
+    """A time of `as_of` and a date of `match` are such where they are taken over, too, whatever the batch calls them."""
+    options = {"match": {"expiry": "day", "strike": "strike_price"}, "columns": ["timestamp", "day"], "prefix": "past_"}
+    row = {"day": TOLD, "strike_price": 1, "timestamp": (NOON - timedelta(minutes=10)).isoformat()}
+    batch = found([row], (NOON, DAY, 1.0, "CE"), **options, **AS_OF)
+    assert (NOON - timedelta(minutes=10), DAY) == batch.tables["options"].rows[0][-2:]
+
+
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
