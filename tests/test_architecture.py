@@ -169,6 +169,11 @@ def test_names_say_something() -> None:
     assert [] == modules + named
 
 
+def test_the_kit_hides_no_module_of_pythons() -> None:
+    """Some of the kit runs as scripts: the folder comes first there, and a `platform.py` in it would be everybody's."""
+    assert [] == [path.name for path in TESTS if path.parent.name == "kit" and path.stem in sys.stdlib_module_names]
+
+
 def test_modules_open_with_a_sentence() -> None:
     """Each module, of tests too, says in its first line what it is responsible for."""
     assert [] == [

@@ -15,8 +15,8 @@ from kit.fixtures_postgres import Database
 from kit.kafka import KafkaServer
 from kit.massacre import massacre
 from kit.pgbouncer import PgBouncer
-from kit.platform import Platform, simulated
 from kit.platform_judged import MINUTE, Exported, Judge, first_of_all, last_of_all, minute_of, polled
+from kit.platform_running import Platform, simulated
 from kit.postgres_replica import PostgresReplica
 from kit.vendor import Vendor
 from kit.wholeness import WholenessReader

@@ -17,7 +17,7 @@ from kit.exported import rows_of, table
 from kit.fixtures_postgres import READER
 from kit.kafka_topics import committed, read_all
 from kit.oracles import Violations
-from kit.platform import ANALYSED, DEAD, ENRICHED, RAW, Platform
+from kit.platform_running import ANALYSED, DEAD, ENRICHED, RAW, Platform
 from kit.postgres import PASSWORD
 from kit.stream import copies, unlike
 from stockifyd_demo.polled import Chain, Envelope, _chain

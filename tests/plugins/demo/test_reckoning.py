@@ -21,6 +21,8 @@ POLLED = [
 ]
 LAST = Identity(*POLLED[-1][:3])
 FOREIGN = LAST._replace(symbol="BANKNIFTY")
+INTERVAL = timedelta(seconds=3)
+AGO = 2 * INTERVAL
 PLACES = (*EACH_ONE, *EACH_OPTION, EXPORT)
 
 
@@ -28,7 +30,14 @@ def found() -> Found:
     """All as it must be."""
     rows = {place: {Identity(*one[:3]): 1 if place in EACH_ONE else one.options for one in POLLED} for place in PLACES}
     interest = {Identity(*one[:3]): (one.call_oi, one.put_oi) for one in POLLED}
-    return Found(rows, interest, repeated=0, dead_letters=0, gaps=0)
+    opened = OPENED + AGO
+    since = {Identity(*one[:3]): one.at - AGO if one.at >= opened else None for one in POLLED}
+    history = {identity: {at: 500} for identity, at in since.items()}
+    return Found(rows, interest, history, repeated=0, dead_letters=0, gaps=0)
+
+
+def said_of(changed: Found) -> list[str]:
+    return list(differences(POLLED, changed, AGO))
 
 
 def changed(place: str, identity: Identity, rows: int) -> Found:
@@ -38,14 +47,14 @@ def changed(place: str, identity: Identity, rows: int) -> Found:
 
 def test_all_is_right() -> None:
     """Nothing is said."""
-    assert [] == list(differences(POLLED, found()))
+    assert [] == said_of(found())
 
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("identity", "rows"), [(LAST, 0), (LAST, 499), (LAST, 501), (FOREIGN, 500)])
 def test_rows_that_are_wrong(place: str, identity: Identity, rows: int) -> None:
     """A chain that is missing, not whole or doubled, and one that nobody polled, is named with its place."""
-    [said] = differences(POLLED, changed(place, identity, rows))
+    [said] = said_of(changed(place, identity, rows))
     assert said.startswith(f"{place}: {rows} ")
     assert str(identity) in said
 
@@ -53,15 +62,28 @@ def test_rows_that_are_wrong(place: str, identity: Identity, rows: int) -> None:
 @pytest.mark.parametrize("what", ["repeated", "dead_letters", "gaps"])
 def test_counts_that_must_be_nothing(what: str) -> None:
     """Rows that the file has again, dead letters and gaps are said."""
-    [said] = differences(POLLED, replace(found(), **{what: 3}))
+    [said] = said_of(replace(found(), **{what: 3}))
     assert said.startswith("3 ")
 
 
 def test_other_values() -> None:
     """A chain that is whole, with other open interest than the vendor's, is named."""
     right = found()
-    [said] = differences(POLLED, replace(right, interest={**right.interest, LAST: (7_500, 15_001)}))
+    [said] = said_of(replace(right, interest={**right.interest, LAST: (7_500, 15_001)}))
     assert str(LAST) in said
+
+
+@pytest.mark.parametrize("since", [None, LAST.at - INTERVAL, LAST.at - AGO - INTERVAL])
+def test_a_history_of_another_time(since: datetime | None) -> None:
+    """Build-ups against nothing, or against a chain that is not the newest one so old, are named with what they are against."""
+    right = found()
+    [said] = said_of(replace(right, history={**right.history, LAST: {LAST.at - AGO: 400, since: 100}}))
+    assert f"{LAST} is against {since}, not {LAST.at - AGO}" in said
+
+
+def test_how_many_had_history() -> None:
+    """All but those of the first chains of each series."""
+    assert (len(POLLED) - 2 * 2) * 500 == found().with_history
 
 
 def test_session(tmp_path: Path) -> None:
