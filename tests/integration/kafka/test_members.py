@@ -51,7 +51,7 @@ async def test_two_instances_share_sixty_partitions(bench: Any, start: Start) ->
     await bench.topic_with(60)
     one, two = start("one"), start("two")
     ledger = bench.ledger()
-    await eventually(lambda: ledger.owners() == {"one": 30, "two": 30}, within_secs=90)
+    await eventually(lambda: ledger.owners() == {"one": 30, "two": 30})
     await feed(bench, 60)
     await exactly(bench, 60, 20)
     said = {line.split("✓ ")[1] for m in (one, two) for line in m.log.splitlines() if "✓ Assigned" in line}
