@@ -160,8 +160,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]
         return Seen(position, position if end is None else end, self._consumer.last_poll_timestamp(tp) or 0)
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit under our group generation; what is not ours is left out. Raises aiokafka's errors, TimeoutError."""
-        ours = {tp: offset for tp, offset in offsets.items() if tp in self._consumer.assignment()}
+        """Commit under our group generation; what is not ours is left out. Raises aiokafka's errors, TimeoutError.
+
+        Nothing is ours while the group deals anew: that would be answered behind the join, as of a generation that is gone, and
+        aiokafka would join again, and with a claim's commit again and again.
+        """
+        assigned = self._machine.assigned or frozenset()
+        ours = {tp: offset for tp, offset in offsets.items() if tp in assigned}
         if ours:
             await self._committed(ours)
             self.durable.update(ours)

@@ -135,7 +135,7 @@ class SnapshotReader:
             try:
                 async with self._turn, self._books.reading() as connection:
                     snapshot = await self._books.counted(connection, self._floor)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
                 await asyncio.sleep(0.2)  # the server is a fault's victim: look again when it is back
                 continue
             self._judge(snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from kit.kafka_member import MemberProcess
 from kit.kafka_topics import produce_all
 
 Start = Callable[..., MemberProcess]
+GIVEN_BACK = "partitions are given back"
 
 
 @pytest.fixture
@@ -124,6 +126,29 @@ async def test_a_revocation_drains(bench: Any, start: Start) -> None:
     await exactly(bench, 4, 40)
     order = ledger.db.execute("SELECT what, partitions FROM events WHERE owner = 'one' ORDER BY at").fetchall()
     assert order == [("take", 4), ("release", 4), ("take", 2)]
+
+
+@pytest.mark.slow
+async def test_nothing_is_committed_while_the_group_deals_anew(
+    bench: Any, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behind a join it is answered as of a generation that is gone, and the member joins again: by its claims for ever."""
+    caplog.set_level(logging.INFO)
+    await bench.topic_with(6)
+    ledger = bench.ledger("us")
+    async with bench.reading(ledger):
+        asleep = start("asleep")
+        await eventually(lambda: ledger.owners() == {"us": 3, "asleep": 3})
+        asleep.send(signal.SIGSTOP)  # the join waits for it until its session is over
+        before = caplog.text.count(GIVEN_BACK)
+        start("new")
+        await eventually(lambda: caplog.text.count(GIVEN_BACK) > before)
+        stored = dict.fromkeys(ledger.taken[-1], 0)
+        await bench.sources[-1].commit(stored)
+        await feed(bench, 6)
+        await eventually(lambda: ledger.owners() == {"us": 3, "new": 3})
+        await exactly(bench, 6, 20)
+        assert caplog.text.count(GIVEN_BACK) == before + 1
 
 
 async def test_a_static_member_is_back_at_once(bench: Any, start: Start) -> None:
