@@ -16,7 +16,7 @@ demo-platform: .venv/platform ## all five pipelines, from a vendor's API to a fi
 	@$(BIN)/python -m stockifyd demo-platform $(ARGS)
 
 test: packages lint types ## what CI runs: lint, types, then all tests on real servers; JOBS=1, ARGS="-k ledger"
-	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile --durations=12 $(ARGS)
+	$(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadfile --no-loadscope-reorder --durations=12 $(ARGS)
 
 lint: .venv/dev ## ruff, its formatter and the import contracts
 	$(BIN)/python -m ruff check $(CODE)
