@@ -155,9 +155,11 @@ class Bed:
         raise AssertionError(f"not all is stored after {within_secs} s: {behind[:4]}\n{self.last_words}")
 
     async def settled(self, feed: Feed, *, within_secs: float = STORED_SECS) -> float:
-        """`stored`, and no worker that runs is behind or paused (O7)."""
+        """`stored`, those told to end have ended, and no worker that runs is behind or paused (O7)."""
         took = await self.stored(feed, within_secs=within_secs)
         for worker in self.workers:
+            if worker.leaving:
+                await worker.ended()
             if worker.alive:
                 await worker.until(lambda status: not oracles.behind({}, {}, [status]), within_secs=30)
         return took

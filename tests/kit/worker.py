@@ -46,6 +46,7 @@ class Worker:
         self.settings = {"INSTANCE_ID": str(instance[0]), "TOTAL_INSTANCES": str(instance[1]), **settings}
         self._child: subprocess.Popen[bytes] | None = None
         self._began = 0
+        self.leaving = False  # told to end by SIGTERM: it may do so at any moment
 
     @property
     def log(self) -> str:
@@ -79,6 +80,7 @@ class Worker:
 
     def start(self) -> Worker:
         self._began = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self.leaving = False
         command = [str(PROGRAM), "run", str(self.spec), "--listen", "127.0.0.1:0", *self.arguments]
         with self.log_file.open("ab") as log:
             self._child = subprocess.Popen(
@@ -90,6 +92,7 @@ class Worker:
         """A signal, if it still runs."""
         if self._child is not None:
             self._child.send_signal(number)
+            self.leaving |= number == signal.SIGTERM
 
     def freeze(self) -> None:
         self.send(signal.SIGSTOP)
