@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from applying import applied
 from bed import ROOT  # puts the tests' servers on the path
 
 from kit.postgres import PostgresServer
@@ -37,7 +38,7 @@ def options(count: int) -> Table:
     chains = islice(Simulator(1, datetime.now(UTC).date(), strikes=250), count // 500)
     messages = tuple(Message(Position(Partition("chains"), n), value) for n, (_, value, _) in enumerate(chains))
     context = Context("bench", "flatten_chain", logging.getLogger("bench"))
-    return FlattenChain(FlattenChainOptions(), context).apply(Batch(messages)).tables["options"]
+    return applied(FlattenChain(FlattenChainOptions(), context), Batch(messages)).tables["options"]
 
 
 def unsolved(table: Table, share: float) -> list[Row]:

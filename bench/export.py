@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from applying import applied
 from bed import DATABASE, ROOT, WRITER, Bed
 from loads import OPTIONS, Figures
 
@@ -51,7 +52,7 @@ class History:
         made = islice(Simulator(1, self.day, strikes=OPTIONS // 2), self.chains - last if last else 0, self.chains)
         for lot in iter(lambda: list(islice(made, CHAINS_AT_A_TIME)), []):
             messages = tuple(Message(Position(Partition("chains"), n), one.value) for n, one in enumerate(lot))
-            yield flatten.apply(Batch(messages))
+            yield applied(flatten, Batch(messages))
 
     @property
     def file(self) -> Path:

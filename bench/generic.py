@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from applying import applied
 from bed import ROOT  # noqa: F401  puts the tests' kit on the path
 
 from stockifyd.api import Batch, Message, Partition, Position, Transform
@@ -31,7 +32,7 @@ def chains(rows: int) -> Batch:
     """Simulated chains of 500 options, flattened."""
     made = islice(Simulator(1, datetime.now(UTC).date(), strikes=250), rows // 500)
     messages = tuple(Message(Position(Partition("chains"), n), value) for n, (_, value, _) in enumerate(made))
-    return FlattenChain(FlattenChainOptions(), make_context()).apply(Batch(messages))
+    return applied(FlattenChain(FlattenChainOptions(), make_context()), Batch(messages))
 
 
 def transforms(batch: Batch) -> Iterator[tuple[str, Work]]:
@@ -45,13 +46,13 @@ def transforms(batch: Batch) -> Iterator[tuple[str, Work]]:
         return [row for row in table.rows if row[kind] == "CE" and row[strike] > middle and row[iv] is not None]
 
     yield "the same in plain Python", plain
-    yield "filter, 3 columns", applied(make(Filter, table="options", where=three), batch)
-    yield "filter, 1 column", applied(make(Filter, table="options", where="option_type = 'CE'"), batch)
+    yield "filter, 3 columns", one_call(make(Filter, table="options", where=three), batch)
+    yield "filter, 1 column", one_call(make(Filter, table="options", where="option_type = 'CE'"), batch)
     timed = f"{three} AND timestamp >= '2026-01-01T03:45'"
-    yield "filter, 4 columns, one a time", applied(make(Filter, table="options", where=timed), batch)
-    yield "filter, whole messages", applied(make(Filter, where='"offset" % 2 = 0'), batch)
-    yield f"select, {len(FEW)} of {len(table.columns)}", applied(make(Select, table="options", columns=FEW), batch)
-    yield "select, all, one renamed", applied(make(Select, table="options", rename={"ltp": "last"}), batch)
+    yield "filter, 4 columns, one a time", one_call(make(Filter, table="options", where=timed), batch)
+    yield "filter, whole messages", one_call(make(Filter, where='"offset" % 2 = 0'), batch)
+    yield f"select, {len(FEW)} of {len(table.columns)}", one_call(make(Select, table="options", columns=FEW), batch)
+    yield "select, all, one renamed", one_call(make(Select, table="options", rename={"ltp": "last"}), batch)
     key = ["timestamp", "symbol_id", "expiry", "strike_price", "option_type"]
     yield (
         "deduplicate, 5 columns, all new",
@@ -59,12 +60,12 @@ def transforms(batch: Batch) -> Iterator[tuple[str, Work]]:
     )
     known = make(Deduplicate, table="options", key=key, window_max_keys=100_000)
     known.apply(batch)
-    yield "deduplicate, 5 columns, all again", applied(known, batch)
+    yield "deduplicate, 5 columns, all again", one_call(known, batch)
 
 
-def applied(transform: Transform[Any], batch: Batch) -> Work:
+def one_call(transform: Transform[Any], batch: Batch) -> Work:
     """One call of a transform."""
-    return lambda: transform.apply(batch)
+    return lambda: applied(transform, batch)
 
 
 def sinks(batch: Batch, folder: Path) -> Iterator[tuple[str, Work]]:

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import READ_UNCOMMITTED, PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
+from applying import applied
 from loads import TICK_COLUMNS, ticks
 from stages import Stages
 
@@ -73,7 +74,7 @@ def measure(data: Sequence[bytes]) -> Stages:
         with stages.of("runs"):
             runs.runs(messages)
         with stages.of("decode and flatten"):
-            batch: Any = flatten.apply(Batch(tuple(messages)))
+            batch: Any = applied(flatten, Batch(tuple(messages)))
         with stages.of("days"):
             encoding.days(batch.tables["ticks"].rows, 0)
         with stages.of("encode"):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from applying import applied
 from bed import DATABASE, WRITER, Bed
 from loads import PARTITIONS, Subject, empty
 
@@ -77,7 +78,7 @@ def _blocks(at: Bed, messages: Sequence[Message], stages: Stages) -> Iterator[li
             decoded = [chain_of(message) for message in batch]
         del decoded
         with stages.of("decode and transform"):
-            rows: list[Row] = transform.apply(Batch(tuple(batch))).tables["options"].rows
+            rows: list[Row] = applied(transform, Batch(tuple(batch))).tables["options"].rows
         with stages.of("encode"):
             blocks = encode(kinds, rows)
         if blocks is None:

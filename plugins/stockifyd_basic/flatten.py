@@ -76,10 +76,10 @@ class Flatten(Transform[FlattenOptions]):
         self._decoder = msgspec.json.Decoder[Any]()
         self._typed = None if zone else Typed.of([cell.typed for cell in self._cells], self._each)
 
-    def apply(self, batch: Batch) -> Batch:
+    async def apply(self, batch: Batch) -> Batch:
         """Add the table."""
         columns = tuple(self.config.columns)
-        if self._typed is not None and (rows := self._typed.one_each(batch.messages)) is not None:
+        if self._typed is not None and (rows := await self._typed.one_each(batch.messages)) is not None:
             return batch.with_table(self.config.table, Table(columns, rows, list(range(1, len(rows) + 1))))
         return batch.flatten(self.config.table, columns, self._rows)
 

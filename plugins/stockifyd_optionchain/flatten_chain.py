@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -39,8 +40,8 @@ class FlattenChain(Transform[FlattenChainOptions]):
 
     type = "flatten_chain"
 
-    def apply(self, batch: Batch) -> Batch:
-        """Add both tables; each message is decoded once."""
+    async def apply(self, batch: Batch) -> Batch:
+        """Add both tables; each message is decoded once, and the event loop runs between two of them."""
         snapshots, options = Table(SNAPSHOTS, [], []), Table(OPTIONS, [], [])
         refused: dict[int, str | Reject] = {}
         for index, message in enumerate(batch.messages):
@@ -53,6 +54,7 @@ class FlattenChain(Transform[FlattenChainOptions]):
                 options.rows.extend(of_options)
             snapshots.ends.append(len(snapshots.rows))
             options.ends.append(len(options.rows))
+            await asyncio.sleep(0)
         return batch.with_table("snapshots", snapshots).with_table("options", options).reject(refused)
 
     def tables(self, before: Tables) -> Tables:

@@ -33,7 +33,7 @@ class Transaction:
         """The batch's table under way, and the first row of its COPY: for the error to name."""
         self.first_row = 0
         self.on_sent: Callable[[], None] | None = None
-        """Called when a COPY has sent its rows, and only the server has still to work."""
+        """Called when a COPY has begun: whoever works from now on gives way to what is left of it."""
         self.committed = False
         self.pid = 0
         """The backend that serves this transaction, once the ledger was read: what a pooler tells at connect is invented."""
@@ -238,7 +238,8 @@ class Session:
 
 
 async def _in_turn(parts: Sequence[bytes], on_sent: Callable[[], None] | None) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
+    yield parts[0]
     if on_sent is not None:
         on_sent()
+    for part in parts[1:]:
+        yield part

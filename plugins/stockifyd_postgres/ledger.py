@@ -91,12 +91,14 @@ class Ledger:
             return "base"
         return "next" if all(entries[p].next_offset == span.next for p, span in advance.items()) else "lost"
 
-    async def swap(self, transaction: Transaction, advance: Mapping[Partition, Span], batch: Batch | None = None) -> None:
-        """Move each partition from its base to its next, if it is there and ours; else Fenced."""
+    async def swap(
+        self, transaction: Transaction, advance: Mapping[Partition, Span], last: Mapping[Partition, Message] | None = None
+    ) -> None:
+        """Move each partition from its base to its next, if it is there and ours; else Fenced. Remembers its last message."""
         if not advance:
             return
         wanted = sorted(advance, key=lambda p: (p.cluster, p.topic, p.number))
-        last = last_messages(batch, advance) if batch else {}
+        last = last or {}
         moved = await transaction.execute(
             SWAP,
             self.consumer,

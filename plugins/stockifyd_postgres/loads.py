@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stockifyd.api import Batch, Drift, Row
@@ -37,12 +38,12 @@ class Loader:
         self.options, self.targets = options, targets
         self._seen: dict[str, tuple[str, ...]] = {}
 
-    def loads(self, batch: Batch) -> list[Load]:
-        """The loads of a batch; Drift where its tables do not fit, Reject where a value does not."""
+    async def loads(self, batch: Batch) -> list[Load]:
+        """The loads of a batch; Drift where its tables do not fit, Reject where a value does not. Lets the event loop run."""
         if not batch.messages:
             return []
         self._check_shape(batch)
-        return [_checked(load) for load in self._made(batch)]
+        return [await _checked(load) for load in self._made(batch)]
 
     def _made(self, batch: Batch) -> Iterator[Load]:
         for name, options in self.options.tables.items():
@@ -64,11 +65,23 @@ class Loader:
         self._seen = {name: batch.tables[name].columns for name in self.options.tables}
 
 
-def _checked(load: Load) -> Load:
+async def _checked(load: Load) -> Load:
     """The load, encoded or else checked: what can be encoded is right."""
     types = load.types
-    encoded = encoding.encode([types[name] for name in load.columns], load.rows)
+    encoded = await _encoded([types[name] for name in load.columns], load.rows)
     if encoded is not None:
         return replace(load, encoded=encoded)
     values.check(load.name, load.columns, types, load.rows)
     return replace(load, rows=values.decimals(load.columns, types, load.rows))
+
+
+async def _encoded(types: Sequence[str], rows: list[Row]) -> list[bytes] | None:
+    """As `encoding.encode`, a block between two turns of the event loop: another batch is being sent meanwhile."""
+    blocks: list[bytes] = []
+    for start in range(0, len(rows), encoding.BLOCK_ROWS):
+        block = encoding.encode(types, rows[start : start + encoding.BLOCK_ROWS])
+        if block is None:
+            return None
+        blocks += block
+        await asyncio.sleep(0)
+    return blocks

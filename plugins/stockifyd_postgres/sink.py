@@ -62,5 +62,8 @@ class Postgres(LedgerSink[PostgresOptions]):
     async def skip(self, partition: Partition, span: Span, reason: str) -> None:
         await self.store.skip(partition, span, reason)
 
+    async def prepare(self, batch: Batch) -> None:
+        await self.store.prepare(batch)
+
     async def write(self, batch: Batch) -> Receipt:
         return await self.store.write(batch)

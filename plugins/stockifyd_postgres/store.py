@@ -24,7 +24,7 @@ from stockifyd_postgres.catalogue import CURE, look
 from stockifyd_postgres.connection import Session
 from stockifyd_postgres.errors import ForeignKey, Lost, PartitionMissing, UniqueViolation
 from stockifyd_postgres.eviction import LeftBehind, evicting
-from stockifyd_postgres.ledger import Ledger
+from stockifyd_postgres.ledger import Ledger, last_messages
 from stockifyd_postgres.loads import Load, Loader
 from stockifyd_postgres.options import PostgresOptions
 from stockifyd_postgres.partitions import Days
@@ -41,6 +41,16 @@ class Doubt:
     receipt: Receipt
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What of a batch is made before its transaction begins, with the loader that made it."""
+
+    batch: Batch
+    loader: Loader
+    loads: list[Load]
+    last: Mapping[Partition, Message]
+
+
 class Store:
     """The far side of one sink: its session, its ledger, and the way of a batch into the tables."""
 
@@ -52,6 +62,7 @@ class Store:
         self.left_behind = LeftBehind(config)
         self.loader = Loader(config, {})
         self._session: Session | None = None
+        self._prepared: Prepared | None = None
         self._doubt: Doubt | None = None
         self._foreign_keys = 0
 
@@ -92,6 +103,7 @@ class Store:
 
     async def close(self) -> None:
         """Close the connection, if there is one."""
+        self._prepared = None
         if self._session is not None:
             await self._session.close()
 
@@ -136,12 +148,16 @@ class Store:
             await self.ledger.record_gap(transaction, partition, span, reason=reason)
             await transaction.commit()
 
+    async def prepare(self, batch: Batch) -> None:
+        """Encode a batch while the one before it is written; raises as `write` does."""
+        self._prepared = await self._made_ready(batch)
+
     async def write(self, batch: Batch) -> Receipt:
         """One batch, one transaction; what can be cured is, and tried again."""
         try:
-            loads = self.loader.loads(batch)
-            await self._ensure_days(loads)
-            receipt = await self._settled(batch, loads)
+            ready = await self._ready(batch)
+            await self._ensure_days(ready.loads)
+            receipt = await self._settled(ready)
         except Reject as error:
             await self._check_catalogue(because=error)
             raise
@@ -155,7 +171,7 @@ class Store:
 
     async def redeliver(self, batch: Batch, message: Message) -> Receipt:
         """Write the rows of a dead letter and delete it, in one transaction; no offsets. Raises as `write` does."""
-        loads = self.loader.loads(batch)
+        loads = await self.loader.loads(batch)
         await self._ensure_days(loads)
 
         async def attempt() -> Receipt:
@@ -167,19 +183,32 @@ class Store:
 
         return await self._cured(loads, attempt, {})
 
-    async def _settled(self, batch: Batch, loads: list[Load]) -> Receipt:
+    async def _ready(self, batch: Batch) -> Prepared:
+        """What was prepared, if it is this batch and no table has changed since."""
+        prepared = self._prepared
+        if prepared is None or prepared.batch is not batch:  # what is prepared may be the next one, if this one is tried again
+            return await self._made_ready(batch)
+        self._prepared = None
+        return prepared if prepared.loader is self.loader else await self._made_ready(batch)
+
+    async def _made_ready(self, batch: Batch) -> Prepared:
+        loader = self.loader
+        return Prepared(batch, loader, await loader.loads(batch), last_messages(batch, batch.advance))
+
+    async def _settled(self, ready: Prepared) -> Receipt:
         async def attempt() -> Receipt:
-            return await self._attempt(batch, loads)
+            return await self._attempt(ready)
 
         try:
-            return await self._cured(loads, attempt, batch.advance)
+            return await self._cured(ready.loads, attempt, ready.batch.advance)
         except Lost as error:
             if self._doubt is None:
                 raise
             return await self._resolved(self._doubt, error)
 
-    async def _attempt(self, batch: Batch, loads: list[Load]) -> Receipt:
+    async def _attempt(self, ready: Prepared) -> Receipt:
         """One transaction: look at the ledger, COPY, dead letters, and last of all the compare-and-swap."""
+        batch = ready.batch
         async with self.session.transaction() as transaction:
             standing = await self.ledger.stands(transaction, batch.advance) if batch.advance else "base"
             doubt, self._doubt = self._doubt, None
@@ -188,13 +217,13 @@ class Store:
             if standing != "base":
                 raise await self.ledger.fenced(transaction, batch.advance)
             async with evicting(self.session, transaction.pid):
-                receipt = await self.writer.write(transaction, loads)
+                receipt = await self.writer.write(transaction, ready.loads)
                 await letters.store(transaction, self.ledger, batch.rejected, pipeline=self.context.pipeline)
-                await self.ledger.swap(transaction, batch.advance, batch)
+                await self.ledger.swap(transaction, batch.advance, ready.last)
             self._doubt = Doubt(batch.advance, receipt)
             await transaction.commit()
         self._doubt = None
-        self.writer.succeeded(loads)
+        self.writer.succeeded(ready.loads)
         return receipt
 
     async def _resolved(self, doubt: Doubt, lost: Lost) -> Receipt:

@@ -12,7 +12,7 @@ from stockifyd_postgres.loads import Load
 
 
 class Writer:
-    """Knows which tables are staged, and for how many batches more. `sent` is called when the server has the last rows."""
+    """Knows which tables are staged, and for how many batches more. `sent` is called when the last of them is on its way."""
 
     def __init__(self, sent: Callable[[], None]) -> None:
         self._sent = sent

@@ -104,13 +104,19 @@ class Sink(Component[C]):
     """The runtime's: what `sent` calls."""
 
     def sent(self) -> None:
-        """For `write` to say that all of the batch is on its way, and only the answer is awaited. None need say so.
+        """For `write` to say that the batch is on its way, and that it mostly waits from now on. None need say so.
 
-        The runtime then makes the next batch, for which it may hold the event loop for tens of milliseconds. Where a sink
-        does not say it, that begins a little after `write`.
+        The runtime then makes the next batch, on the same event loop. Where a sink does not say it, that begins a little
+        after `write`.
         """
         if self.on_sent is not None:
             self.on_sent()
+
+    async def prepare(self, batch: Batch) -> None:
+        """Do ahead what `write` can do of this batch without its far side: it is called while the batch before is written.
+
+        `write` need not follow, or may bring another batch. What is wrong with the batch is for `write` to raise.
+        """
 
     @abstractmethod
     async def write(self, batch: Batch) -> Receipt | None:

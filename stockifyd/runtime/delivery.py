@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from stockifyd.api import Batch, DeadLetter, Drift, LedgerSink, Receipt, Reject, Sink, Table
+from stockifyd.api import Batch, DeadLetter, Drift, LedgerSink, Receipt, Reject, Sink, StockifydError, Table
+from stockifyd.runtime.attempts import bug
 from stockifyd.runtime.isolation import believable, halve, index_of, lacking, take_out, take_out_named
 from stockifyd.runtime.ledgers import Ledgers
 from stockifyd.runtime.shared import Shared
@@ -39,6 +40,16 @@ class Delivery:
         """Call this when the last sink in order says that it has sent a batch and awaits the answer."""
         for sink in (*self._plain, *self._ledgers.sinks)[-1:]:
             sink.on_sent = call
+
+    async def prepare(self, batch: Batch) -> None:
+        """Let sinks do what they can ahead, for a batch that `deliver` is to bring."""
+        for sink in (*self._plain, *self._ledgers.sinks):
+            try:
+                await sink.prepare(batch)
+            except StockifydError as error:  # `write` meets it again, and there it is dealt with
+                sink.context.log.debug("a batch could not be prepared", extra={"reason": error.reason})
+            except Exception as error:
+                raise bug(f"sink '{sink.context.name}'", error) from error
 
     async def deliver(self, batch: Batch) -> Batch:
         """Returns when the batch is durable in every required sink; answers with what is left of it after rejections."""

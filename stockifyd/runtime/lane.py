@@ -199,6 +199,7 @@ class Lane:
             batch = await self._next_batch()
             self._in_flight.append(batch)
             made = await self._equipment.transforms.apply(batch)
+            await self._equipment.delivery.prepare(made)
             self._shared.counters.batches += 1
             if made.messages:
                 seen = made.row_count / len(made.messages)

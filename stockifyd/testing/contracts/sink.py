@@ -117,6 +117,20 @@ class SinkContract(SinkTrouble[S]):
             self.check_repeated(once, await self.rows(sink))
 
     @fact
+    async def test_what_is_prepared_is_not_written(self, tmp_path: Path) -> None:
+        """To prepare a batch stores nothing, and of several that are prepared `write` stores the one that it is given."""
+        first, second = self.batch(2), self.batch(2, first=2)
+        async with self.opened(tmp_path) as sink:
+            await self.ready(sink)
+            await sink.prepare(first)
+            assert [] == await self.rows(sink)
+            await sink.prepare(second)
+            await sink.write(first)
+            assert self.expected(first) == await self.rows(sink)
+            await sink.write(second)
+            assert [self.row(number) for number in range(4)] == await self.rows(sink)
+
+    @fact
     async def test_the_batch_is_left_as_it_was(self, tmp_path: Path) -> None:
         """A sink changes nothing of the batch: others write the same one."""
         batch = self.batch(3, 2)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import zlib
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from kit.postgres_sink import TOPIC, batch_of, make_sink, message, now, option_rows, options_batch
 from stockifyd.api import Batch, DeadLetter, Drift, Fenced, Partition, Receipt, Reject, Span
+from stockifyd_postgres.loads import Loader
 
 COUNT = "SELECT count(*) FROM option_contracts"
 OFFSETS = "SELECT next_offset, last_offset, last_crc FROM stockifyd.offsets"
@@ -27,13 +29,44 @@ async def test_rows_and_offsets_go_together(opened: Any, market: Any) -> None:
 
 
 async def test_it_says_when_rows_are_sent(opened: Any) -> None:
-    """Once a batch, behind the last table: the runtime makes the next one then."""
+    """Once a batch, with the last table: the runtime makes the next one then."""
     sink, said = await opened(), list[str]()
     sink.on_sent = lambda: said.append("sent")
     await sink.claim({TOPIC: 0})
     for n in range(3):
         await sink.write(options_batch(n, 1))
     assert ["sent"] * 3 == said
+
+
+async def test_what_was_prepared_is_what_is_sent(opened: Any, market: Any) -> None:
+    """Encoded once, ahead; a batch that is tried again while the next is prepared is encoded anew."""
+    sink = await opened()
+    await sink.claim({TOPIC: 0})
+    first, second = options_batch(0, 2), options_batch(2, 3)
+    with patch.object(Loader, "loads", autospec=True, side_effect=Loader.loads) as loads:
+        await sink.prepare(first)
+        assert await sink.write(first) == Receipt(rows=8)
+        await sink.prepare(second)
+        with pytest.raises(Fenced):
+            await sink.write(first)
+        assert await sink.write(second) == Receipt(rows=12)
+    assert [first, second, first] == [call.args[1] for call in loads.call_args_list]
+    assert market.sql(COUNT) == "20"
+    assert market.sql("SELECT next_offset, last_offset FROM stockifyd.offsets") == "5|4"
+
+
+async def test_what_was_prepared_for_another_shape_is_made_again(opened: Any, market: Any) -> None:
+    """A refusal has the tables looked at anew: what was encoded for the ones before is not sent."""
+    sink = await opened()
+    await sink.claim({TOPIC: 0})
+    bad, good = batch_of({0: [("not", "a", "row")]}), options_batch(0, 2)
+    await sink.prepare(good)
+    before = sink.store.loader
+    with pytest.raises(Reject):
+        await sink.write(bad)
+    assert sink.store.loader is not before
+    assert await sink.write(good) == Receipt(rows=8)
+    assert market.sql(COUNT) == "8"
 
 
 async def test_values_come_back_as_they_went(opened: Any, market: Any) -> None:

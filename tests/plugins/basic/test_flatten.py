@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_cases(case: Case) -> None:
 
 
 def flattened(raw: bytes, **options: Any) -> Batch:
-    after = make(Flatten, **options).apply(batch_of([raw]))
+    after = asyncio.run(make(Flatten, **options).apply(batch_of([raw])))
     assert isinstance(after, Batch)
     return after
 
@@ -112,7 +113,7 @@ def test_a_decoded_value_is_taken() -> None:
     for schema in (None, "chain"):
         before = make(Decode, schema=schema).apply(batch_of([chain_json()]))
         assert isinstance(before, Batch)
-        after = make(Flatten, **options).apply(before)
+        after = asyncio.run(make(Flatten, **options).apply(before))
         assert isinstance(after, Batch)
         assert [(date(2026, 11, 24), 13000, 13), (date(2026, 11, 24), 26000, 13)] == after.tables["t"].rows
         assert before.messages == after.messages
@@ -163,7 +164,9 @@ def test_types_are_strict(type_: str, value: Any, expected: Any) -> None:
 def test_a_number_that_json_cannot_hold() -> None:
     """NaN, or a whole number beyond any float, made by a transform before, is rejected."""
     transform = make(Flatten, table="t", columns={"x": {"type": "float"}})
-    after = transform.apply(Batch(tuple(make_message(n, value={"x": x}) for n, x in enumerate((float("nan"), 10**400)))))
+    after = asyncio.run(
+        transform.apply(Batch(tuple(make_message(n, value={"x": x}) for n, x in enumerate((float("nan"), 10**400)))))
+    )
     assert isinstance(after, Batch)
     assert ["x: expected a finite number", "x: beyond what a float holds"] == [letter.reason for letter in after.rejected]
 
@@ -243,7 +246,7 @@ def test_any_value_is_a_row_or_a_reject(value: Any, type_: str, each: str) -> No
     columns = {"x": {"type": type_, "required": False}, "y": {"from": "$.a.0.b", "type": type_, "required": False}}
     transform = make(Flatten, table="t", each=each, columns=columns)
     batch = Batch((make_message(0, json.dumps(value).encode()), make_message(1, b"null", value=value)))
-    after = transform.apply(batch)
+    after = asyncio.run(transform.apply(batch))
     assert isinstance(after, Batch)
     assert 2 == len(after.messages) + len(after.rejected)
     assert len(after.messages) == len(after.tables["t"].ends)

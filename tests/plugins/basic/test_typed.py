@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from stockifyd.api import Message, Partition, Position, Reject
 from stockifyd.testing import make
+from stockifyd_basic import typed
 from stockifyd_basic.flatten import Flatten
 
 TYPES = ["int", "bigint", "float", "text", "bool", "date", "timestamp"]
@@ -68,7 +71,9 @@ def test_many_messages_at_a_time(config: dict[str, Any], values: list[Any]) -> N
     transform = make(Flatten, **config)
     assert transform._typed is not None
     raws = [json.dumps(value).encode() for value in values]
-    together = transform._typed.one_each([Message(Position(Partition("t"), n), raw) for n, raw in enumerate(raws)])
+    messages = [Message(Position(Partition("t"), n), raw) for n, raw in enumerate(raws)]
+    with patch.object(typed, "AT_A_TIME", 2):
+        together = asyncio.run(transform._typed.one_each(messages))
     alone = [transform._typed.rows(raw) for raw in raws]
     if together is None:
         assert None in alone

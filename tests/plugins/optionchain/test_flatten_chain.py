@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_cases(case: Case) -> None:
 
 def flattened(*messages: bytes | Message) -> Batch:
     made = (m if isinstance(m, Message) else make_message(n, m) for n, m in enumerate(messages))
-    after = make(FlattenChain).apply(Batch(tuple(made)))
+    after = asyncio.run(make(FlattenChain).apply(Batch(tuple(made))))
     assert isinstance(after, Batch)
     return after
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -18,7 +19,7 @@ from stockifyd_optionchain import FlattenChain
 
 
 def flattened(*raws: bytes) -> Batch:
-    after = make(FlattenChain).apply(batch_of(raws))
+    after = asyncio.run(make(FlattenChain).apply(batch_of(raws)))
     assert isinstance(after, Batch)
     return after
 

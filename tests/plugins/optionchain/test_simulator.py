@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -129,7 +130,7 @@ def test_the_spot_moves() -> None:
 def test_every_chain_is_stored(seed: int, day: date, symbols: list[str], strikes: int) -> None:
     """flatten_chain takes every simulated chain, and the rows hold what the message held."""
     messages = list(islice(Simulator(seed, day, underlyings=symbols, strikes=strikes, interval_secs=9000), 12))
-    after = make(FlattenChain).apply(batch_of(one.value for one in messages))
+    after = asyncio.run(make(FlattenChain).apply(batch_of(one.value for one in messages)))
     assert isinstance(after, Batch)
     assert ((), len(messages), 2 * strikes * len(messages)) == (
         after.rejected,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import date
 from typing import Any
@@ -20,7 +21,7 @@ from stockifyd_optionchain.vendors import canonical
 
 
 def flattened(raw: bytes) -> Batch:
-    after = make(FlattenChain).apply(batch_of([raw]))
+    after = asyncio.run(make(FlattenChain).apply(batch_of([raw])))
     assert isinstance(after, Batch)
     return after
 

@@ -47,6 +47,25 @@ class Reverses(MemorySink):
         return await super().write(batch)
 
 
+class WritesAhead(MemorySink):
+    """Stores a batch when it is only to be prepared."""
+
+    async def prepare(self, batch: Batch) -> None:
+        await super().write(batch)
+
+
+class WritesThePrepared(MemorySink):
+    """Stores what was prepared last, whatever it is given."""
+
+    prepared: Batch | None = None
+
+    async def prepare(self, batch: Batch) -> None:
+        self.prepared = batch
+
+    async def write(self, batch: Batch) -> Receipt:
+        return await super().write(self.prepared or batch)
+
+
 class NeedsMessages(MemorySink):
     """Looks at the first message to say where it is."""
 
@@ -250,6 +269,8 @@ FAULTS: Faults = [
     (Miscounts, "the_receipt_counts_rows an_empty_batch"),
     (Swears, "writing_twice cancelled_while_writing killed_while_writing"),
     (Reverses, "order_is_kept the_batch_is_left_as_it_was"),
+    (WritesAhead, "what_is_prepared_is_not_written"),
+    (WritesThePrepared, "what_is_prepared_is_not_written"),
     (NeedsMessages, "an_empty_batch nothing_but_dead_letters"),
     (NeedsRows, "messages_without_rows"),
     (NeedsAll, "a_batch_with_dead_letters"),
