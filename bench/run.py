@@ -92,7 +92,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which; default: all")
     asked.add_argument("--chains", type=int, default=2000, help="messages of 500 rows a load")
-    asked.add_argument("--ticks", type=int, default=400_000, help="messages of one row a load")
+    asked.add_argument("--ticks", type=int, default=1_600_000, help="messages of one row a load")
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--secs", type=float, default=60.0, help="how long latency is measured")
     asked.add_argument("--flame", metavar="FILE.svg", help="a flame graph of one load, and nothing else")
