@@ -14,8 +14,9 @@ from bed import Bed
 from loads import chains, prepare, race, ticks
 from tables import Rows, beside_copy, say, table
 
-ONE, TWO, HALVES = "1 lane", "2 lanes", "2 lanes, batches of half the size"
-WAYS = {ONE: "", TWO: "lanes: 2", HALVES: "lanes: 2, batch_max_rows: 10000, batch_max_bytes: 4194304"}
+ONE, TWO, SMALL = "1 lane", "2 lanes", "batches of half the size"
+HALF = "batch_max_rows: 10000, batch_max_bytes: 4194304"
+WAYS = {ONE: "", TWO: "lanes: 2", f"{ONE}, {SMALL}": HALF, f"{TWO}, {SMALL}": f"lanes: 2, {HALF}"}
 SHARES = (0.25, 0.1)
 
 
