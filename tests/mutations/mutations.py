@@ -104,10 +104,10 @@ MUTATIONS = (
             Change(
                 STORE,
                 "                await letters.store(transaction, self.ledger, batch.rejected, pipeline=self.context.pipeline)\n"
-                "                await self.ledger.swap(transaction, batch.advance, batch)\n"
+                "                await self.ledger.swap(transaction, batch.advance, ready.last)\n"
                 "            self._doubt = Doubt(batch.advance, receipt)\n"
                 "            await transaction.commit()\n",
-                "                await self.ledger.swap(transaction, batch.advance, batch)\n"
+                "                await self.ledger.swap(transaction, batch.advance, ready.last)\n"
                 "            self._doubt = Doubt(batch.advance, receipt)\n"
                 "            await transaction.commit()\n"
                 "        async with self.session.transaction() as transaction:\n"
@@ -127,15 +127,15 @@ MUTATIONS = (
         (
             Change(
                 STORE,
-                "                receipt = await self.writer.write(transaction, loads)\n"
+                "                receipt = await self.writer.write(transaction, ready.loads)\n"
                 "                await letters.store(transaction, self.ledger, batch.rejected, pipeline=self.context.pipeline)\n"
-                "                await self.ledger.swap(transaction, batch.advance, batch)\n",
-                "                receipt = await self.writer.write(transaction, loads)\n"
+                "                await self.ledger.swap(transaction, batch.advance, ready.last)\n",
+                "                receipt = await self.writer.write(transaction, ready.loads)\n"
                 "                await transaction.commit()\n"
                 "        async with self.session.transaction() as transaction:\n"
                 "            async with evicting(self.session, transaction.pid):\n"
                 "                await letters.store(transaction, self.ledger, batch.rejected, pipeline=self.context.pipeline)\n"
-                "                await self.ledger.swap(transaction, batch.advance, batch)\n",
+                "                await self.ledger.swap(transaction, batch.advance, ready.last)\n",
             ),
         ),
         (*POSTGRES, "tests/faults/test_01_worker_killed.py"),
