@@ -42,15 +42,15 @@ async def test_progress_in_a_storm_of_rebalances(
 
 
 def _come_or_go(on: Scene, workers: list[Worker], chance: random.Random) -> None:
-    """One starts, is stopped or is killed; one is left at least."""
-    alive = [worker for worker in workers if worker.alive]
-    if len(alive) == 1 or (len(alive) < MEMBERS and chance.random() < 0.5):
-        gone = [worker for worker in workers if not worker.alive]
+    """One starts, is stopped or is killed; one that was not told to end is left at least."""
+    staying = [worker for worker in workers if worker.alive and not worker.leaving]
+    gone = [worker for worker in workers if not worker.alive]
+    if len(staying) <= 1 or (len(staying) < MEMBERS and chance.random() < 0.5):
         if gone:
             gone[0].start()
-        else:
+        elif len(workers) < MEMBERS:
             workers.append(on.bed.worker(len(workers) + 1, MEMBERS))
-    elif (leaving := chance.choice(alive)) and chance.random() < 0.5:
+    elif (leaving := chance.choice(staying)) and chance.random() < 0.5:
         leaving.kill()
     else:
         leaving.send(signal.SIGTERM)
