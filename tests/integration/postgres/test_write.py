@@ -10,7 +10,9 @@ from unittest.mock import patch
 import pytest
 
 from kit.postgres_sink import TOPIC, batch_of, make_sink, message, now, option_rows, options_batch
+from kit.turns import turns_beside
 from stockifyd.api import Batch, DeadLetter, Drift, Fenced, Partition, Receipt, Reject, Span
+from stockifyd_postgres.encoding import BLOCK_ROWS
 from stockifyd_postgres.loads import Loader
 
 COUNT = "SELECT count(*) FROM option_contracts"
@@ -53,6 +55,12 @@ async def test_what_was_prepared_is_what_is_sent(opened: Any, market: Any) -> No
     assert [first, second, first] == [call.args[1] for call in loads.call_args_list]
     assert market.sql(COUNT) == "20"
     assert market.sql("SELECT next_offset, last_offset FROM stockifyd.offsets") == "5|4"
+
+
+async def test_the_loop_runs_while_it_prepares(opened: Any) -> None:
+    """The batch before is being sent: others have a turn after every block."""
+    sink = await opened()
+    assert await turns_beside(sink.prepare(options_batch(0, 1, rows=4 * BLOCK_ROWS))) >= 4
 
 
 async def test_what_was_prepared_for_another_shape_is_made_again(opened: Any, market: Any) -> None:

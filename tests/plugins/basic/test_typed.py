@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockifyd.api import Message, Partition, Position, Reject
+from kit.turns import turns_beside
+from stockifyd.api import Batch, Message, Partition, Position, Reject
 from stockifyd.testing import make
 from stockifyd_basic import typed
 from stockifyd_basic.flatten import Flatten
@@ -129,3 +130,11 @@ def test_no_text_where_no_column_asks(raw: bytes) -> None:
 def test_what_the_plain_way_does(config: dict[str, Any]) -> None:
     """Deep paths, JSON columns, defaults and time zones."""
     assert make(Flatten, table="t", **config)._typed is None
+
+
+async def test_the_loop_runs_meanwhile() -> None:
+    """The batch before these messages is being sent: others have a turn after every few."""
+    count = 4 * typed.AT_A_TIME
+    messages = tuple(Message(Position(Partition("t"), n), b'{"x": 1}') for n in range(count))
+    transform = make(Flatten, table="t", columns={"x": {"type": "int"}})
+    assert await turns_beside(transform.apply(Batch(messages))) >= 4

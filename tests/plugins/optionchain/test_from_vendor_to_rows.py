@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from kit.turns import turns_beside
 from stockifyd.api import Batch, Reject, Transform
 from stockifyd.testing import flow, make, make_message, run
 from stockifyd_optionchain import CheckChain, ClassifyBuildup, EnrichGreeks, FlattenChain, NormaliseChain, SummariseChain
@@ -72,22 +72,12 @@ def test_a_decoded_chain_gives_the_same() -> None:
 
 
 async def test_the_loop_runs_between_two_chains() -> None:
-    """Others have their turn after every message of a batch: heartbeats are among them."""
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
+    """Others have their turn after every message of a batch, in each transform."""
     simulated = islice(Simulator(5, MONDAY, strikes=4, interval_secs=3_600).raw("nse"), 10)
-    task = asyncio.create_task(others())
-    try:
-        await flow(Batch(tuple(make_message(n, one.value) for n, one in enumerate(simulated))), *processor())
-    finally:
-        task.cancel()
-    assert turns >= 3 * 10
+    raw = Batch(tuple(make_message(n, one.value) for n, one in enumerate(simulated)))
+    assert await turns_beside(flow(raw, *processor())) >= 3 * 10
+    [checked] = await flow(raw, *processor())
+    assert await turns_beside(make(FlattenChain).apply(checked)) >= 10
 
 
 async def test_paced_as_the_batch_itself() -> None:
