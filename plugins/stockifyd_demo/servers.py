@@ -100,6 +100,16 @@ async def start_kafka(children: Children) -> Server:
     return Server(f"noida-db {version('noida-db')}, Kafka's protocol", address, child)
 
 
+def kafka_settings(server: Server) -> dict[str, str]:
+    """What leads the pipelines that ship to noida-db, and makes up for two things that it does not do."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": server.address,
+        "KAFKA_MEMBERSHIP": "static",  # it never evicts a member that is not
+        # It forgets joins that come just as a new group's wait for members ends: ask again in seconds, not after a minute.
+        "KAFKA_REBALANCE_TIMEOUT_MS": "6000",
+    }
+
+
 async def create_topic(address: str, topic: str, partitions: int) -> None:
     """Make a topic; without a name only see whether the broker is there."""
     admin = AIOKafkaAdminClient(bootstrap_servers=address)

@@ -16,7 +16,7 @@ from stockifyd_demo import proof, question
 from stockifyd_demo.children import STOCKIFYD, Children
 from stockifyd_demo.feed import PARTITIONS, TOPIC, Feed, recorded_chains
 from stockifyd_demo.load import Load
-from stockifyd_demo.servers import Postgres, Server, create_topic, start_kafka, start_postgres
+from stockifyd_demo.servers import Postgres, Server, create_topic, kafka_settings, start_kafka, start_postgres
 from stockifyd_demo.stage import Stage
 from stockifyd_demo.workers import Workers
 
@@ -44,8 +44,7 @@ async def tell(wishes: Wishes, children: Children) -> int:
     postgres, kafka = await _servers(stage, children)
     environment = {
         "DATABASE_URL": postgres.url,
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.address,
-        "KAFKA_MEMBERSHIP": "static",  # noida-db never evicts a member that is not
+        **kafka_settings(kafka),
         "STOCKIFYD_RUNTIME": str(children.folder),  # a killed worker leaves its control socket, which goes with the rest
         "XDG_STATE_HOME": str(children.folder),
     }

@@ -21,7 +21,7 @@ from stockifyd_demo.course import RAW, Course, Wanted
 from stockifyd_demo.daemons import Daemons
 from stockifyd_demo.polled import Chain
 from stockifyd_demo.screen import Screen
-from stockifyd_demo.servers import Postgres, Server, create_topic, start_kafka, start_postgres
+from stockifyd_demo.servers import Postgres, Server, create_topic, kafka_settings, start_kafka, start_postgres
 from stockifyd_demo.stage import Stage
 
 SHOWN = 8
@@ -119,8 +119,7 @@ def _environment(ground: Ground, wishes: WholeWishes, folder: Path) -> dict[str,
         "DATABASE_REPLICA_HOSTS": ground.postgres.address,  # there is one server, which is its own replica
         "DATABASE_USER": database.username or "",
         "DATABASE_PASSWORD": database.password or "",
-        "KAFKA_BOOTSTRAP_SERVERS": ground.kafka.address,
-        "KAFKA_MEMBERSHIP": "static",  # noida-db never evicts a member that is not
+        **kafka_settings(ground.kafka),
         "UPSTOX_URL": f"http://{ground.vendor.address}",
         "UPSTOX_REQUESTS_IN_HALF_AN_HOUR": "1000000",  # a vendor on loopback counts none
         "POLL_INTERVAL_SECS": str(wishes.interval_secs),
