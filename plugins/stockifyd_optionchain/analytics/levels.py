@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stockifyd_optionchain import figures
-from stockifyd_optionchain.analytics.arrays import EXACT, Marks, known_or_nil
+from stockifyd_optionchain.analytics.arrays import Marks, known_or_nil
 from stockifyd_optionchain.analytics.market import Market
 from stockifyd_optionchain.chain import Option
 
@@ -36,7 +36,7 @@ def max_pain(market: Market, options: Sequence[Option]) -> float | None:
     interest = known_or_nil(market.column("oi"))
     at_strike = np.bincount(market.place, interest)
     total = at_strike.sum()
-    if not 0 < total < EXACT:
+    if not 0 < total < figures.EXACT:
         return figures.max_pain(options)
     right = np.cumsum(at_strike) - interest[~market.is_call].sum()
     return float(market.strikes[np.argmax(right >= 0)])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from stockifyd.api import Row
-from stockifyd_optionchain.analytics.arrays import EXACT, Marks
+from stockifyd_optionchain.analytics.arrays import Marks
 from stockifyd_optionchain.analytics.exposure import exposure, zero_gamma
 from stockifyd_optionchain.analytics.levels import max_pain, resistance, support
 from stockifyd_optionchain.analytics.market import Market, by_expiry, columns_of
@@ -18,7 +18,7 @@ from stockifyd_optionchain.analytics.mood import Components, MoodWeights, balanc
 from stockifyd_optionchain.analytics.smile import Skew, at_forward, by_strike, skew
 from stockifyd_optionchain.buildup import Pressure
 from stockifyd_optionchain.chain import Chain, Option
-from stockifyd_optionchain.figures import put_call_ratio
+from stockifyd_optionchain.figures import EXACT, put_call_ratio
 from stockifyd_optionchain.settlement import moment
 
 

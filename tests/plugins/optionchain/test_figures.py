@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date
+from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stockifyd_optionchain.chain import Option, OptionType
-from stockifyd_optionchain.figures import max_pain, put_call_ratio, total_oi
+from stockifyd_optionchain.figures import difference, max_pain, put_call_ratio, total_oi
 
 EXPIRY = date(2026, 11, 24)
 SIDES: tuple[OptionType, OptionType] = ("CE", "PE")
@@ -45,3 +47,19 @@ def test_totals(strikes: dict[float, tuple[int | None, int | None]]) -> None:
 def test_ratio() -> None:
     """Puts over calls; null without calls or where either is unknown."""
     assert [1.5, 0.0, None, None, None] == [put_call_ratio(p, c) for p, c in ((3, 2), (0, 2), (3, 0), (3, None), (None, 2))]
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**13))
+def test_difference_of_decimals(now: int, before: int) -> None:
+    """Of prices with four decimals, below a billion: the decimal difference, to the last digit."""
+    expected = float((Decimal(now) - Decimal(before)) / 10_000)
+    assert expected == difference(now / 10_000, before / 10_000)
+
+
+@given(st.floats(), st.floats())
+def test_difference_of_anything(now: float, before: float) -> None:
+    """It never fails: null where one is not known, else what floats make of it, to a millionth or some ulp."""
+    found, plain = difference(now, before), now - before
+    assert (None, None) == (difference(None, before), difference(now, None))
+    assert found is not None
+    assert math.isclose(found, plain, rel_tol=2e-15, abs_tol=6e-7) or (math.isnan(found) and math.isnan(plain))
