@@ -20,10 +20,14 @@ COORDINATOR_SECS = 30
 
 @asynccontextmanager
 async def admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client for a few calls."""
+    """An admin client for a few calls. aiokafka does not wait for the controller that a thawed broker has yet to find."""
     client = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await client.start()
     try:
+        async with asyncio.timeout(COORDINATOR_SECS):
+            while client._client.cluster.controller is None:
+                await client._client.force_metadata_update()
+                await asyncio.sleep(0.1)
         yield client
     finally:
         await client.close()
