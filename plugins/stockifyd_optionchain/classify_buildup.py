@@ -63,7 +63,7 @@ class ClassifyBuildup(Transform[ClassifyBuildupOptions]):
             head = (moment(chain.timestamp)[0], chain.symbol_id)
             if history is None:
                 return _since_session(head, chain.options)
-            return _since(_known(history, index, chain.symbol_id), head, chain.options)
+            return _since(head, chain.options, _known(history, index, chain.symbol_id))
 
         return await flattened(batch, self.config.table, self._columns, rows_of)
 
@@ -109,7 +109,7 @@ def _since_session(head: tuple[datetime, int], options: Iterable[Option]) -> Ite
         yield (*head, option.expiry, option.strike, option.option_type, moved, built, classify(moved, built))
 
 
-def _since(past: Known, head: tuple[datetime, int], options: Iterable[Option]) -> Iterator[Row]:
+def _since(head: tuple[datetime, int], options: Iterable[Option], past: Known) -> Iterator[Row]:
     """By what is known of the past. Names for what is used twice, and no function for an option: there are 500 in a chain."""
     timestamp, symbol_id = head
     for option in options:

@@ -38,14 +38,13 @@ async def two_members(server: Server, ledgers: Path, gap: float) -> None:
     group, stop = f"group-{gap:.3f}", asyncio.Event()
     ledger = ledgers / f"{group}.db"
     sources = [member(server, group, number) for number in (1, 2)]
-    pumps = []
-    for number, source in enumerate(sources):
-        await source.open()
-        pumps.append(asyncio.create_task(pump(source, Ledger(ledger, f"member {number}"), until=stop)))
-        await asyncio.sleep(gap)
+    halves, pumps = {"member 0": PARTITIONS // 2, "member 1": PARTITIONS // 2}, []
     try:
-        both = {"member 0": PARTITIONS // 2, "member 1": PARTITIONS // 2}
-        await eventually(lambda: both == Ledger(ledger).owners() or any(p.result() for p in pumps if p.done()))
+        for number, source in enumerate(sources):
+            await source.open()
+            pumps.append(asyncio.create_task(pump(source, Ledger(ledger, f"member {number}"), until=stop)))
+            await asyncio.sleep(gap)
+        await eventually(lambda: halves == Ledger(ledger).owners())
     finally:
         stop.set()
         await asyncio.gather(*pumps)
